@@ -1,0 +1,491 @@
+"""Programs that bring certificates and copies into being, in two steps with the signature between them.
+
+`prepare` records what will be signed; `complete` records the signatures and makes the certificate valid.
+A crash between the two leaves prepared rows, which `unfinished` finds and the normal code completes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from verify.certificate.record import CopyCause, Face, Status
+from verify.store.contract import Program, Row, run, run_many
+from verify.store.journal import EventKind, Journal, Origin, open_journal, to_micros
+
+
+class Built(msgspec.Struct, frozen=True):
+    """Everything about a certificate that could only be made once its number was known."""
+
+    holder_sealed: bytes
+    commitment: bytes
+    tags: tuple[bytes, ...]
+    """Blind-index tags that will find it."""
+    scan_code: str
+    photo_sealed: bytes | None = None
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """One certificate that an agency asks for."""
+
+    key: str
+    """Idempotency key, unique under the agency for ever."""
+    request: bytes
+    """Keyed digest of the request: the same key with another digest is refused."""
+    face: Face
+    business_tag: bytes
+    """Keyed digest of holder, occupation, work type, level and batch."""
+    intended_duplicate: bool
+    prefix: str
+    """The number without its serial: what the serials count under."""
+    serial_width: int
+    number: str | None
+    """A number that the agency brings from its province; else the next serial is taken."""
+    kid: str
+    build: Callable[[str], Built]
+    """Called with the number, inside the transaction; pure."""
+    blank_serial: str | None = None
+    remark: str | None = None
+    replaces: str | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """The draft is recorded (now, or by an earlier try) under this number; signing may begin."""
+
+    number: str
+    fresh: bool
+    """False when the idempotency key was known: the certificate may be issued already."""
+
+
+class KeyTaken(msgspec.Struct, frozen=True):
+    """The idempotency key belongs to another request."""
+
+
+class SameCertificate(msgspec.Struct, frozen=True):
+    """The same person already holds this certificate in this batch."""
+
+    number: str
+
+
+class NumberTaken(msgspec.Struct, frozen=True):
+    """The number that the agency brought exists."""
+
+    number: str
+
+
+class NumbersSpent(msgspec.Struct, frozen=True):
+    """No serial is left under this prefix."""
+
+    prefix: str
+
+
+Outcome = Prepared | KeyTaken | SameCertificate | NumberTaken | NumbersSpent
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A recorded copy that waits for its signatures."""
+
+    number: str
+    copy: int
+    scan_code: str
+    cause: CopyCause
+    kid: str
+    issued_at: int
+    """Microseconds since 1970 UTC."""
+    blank_serial: str | None
+    remark: str | None
+    state: str
+    pending: bytes | None
+    """Sealed `Correction`, for a later copy that changes data."""
+    agency: str
+    status: Status
+    face: Face
+    holder_sealed: bytes
+    commitment: bytes
+    replaces: str | None
+    revision: int
+    current_copy: int
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """The signatures of one pending copy, read back and found good."""
+
+    number: str
+    copy: int
+    token: bytes
+    credential: str
+    renewed: "Renewed | None" = None
+    """What a corrected copy changes in the register."""
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """Corrected data of a certificate under the same number."""
+
+    face: Face
+    holder_sealed: bytes
+    commitment: bytes
+    tags: tuple[bytes, ...]
+    business_tag: bytes
+
+
+class CopyDraft(msgspec.Struct, frozen=True):
+    """A further copy of an existing certificate."""
+
+    key: str
+    request: bytes
+    number: str
+    agency: str | None
+    """The asking agency; `None` for the operator."""
+    scan_code: str
+    cause: CopyCause
+    kid: str
+    blank_serial: str | None
+    remark: str | None
+    pending: bytes | None
+    photo_sealed: bytes | None = None
+
+
+class CopyPrepared(msgspec.Struct, frozen=True):
+    """The copy is recorded under this number; signing may begin."""
+
+    number: str
+    copy: int
+    fresh: bool
+
+
+class NotEligible(msgspec.Struct, frozen=True):
+    """No such certificate for this agency, or its status allows no new copy."""
+
+    status: Status | None
+
+
+_face = msgspec.json.Encoder().encode
+_read_face = msgspec.json.Decoder(Face).decode
+_DEAD = ("void", "revoked", "replaced")
+
+
+def prepare(agency: str, drafts: Sequence[Draft], origin: Origin) -> Program[list[Outcome]]:
+    """Record drafts of one agency: numbered, sealed, findable, not yet public. One outcome for each."""
+    outcomes = yield from _known(agency, drafts)
+    yield from _refuse_duplicates(drafts, outcomes)
+    yield from _take_brought(drafts, outcomes)
+    journal = yield from open_journal(origin)
+    yield from _take_numbers(drafts, outcomes, journal)
+    nth = yield from _duplicate_counts(drafts, outcomes)
+    yield from _insert(agency, drafts, outcomes, nth, journal.seq, to_micros(origin.at))
+    yield from journal.close()
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _known(owner: str, drafts: Sequence[Draft]) -> Program[list[Outcome | None]]:
+    """Answer the drafts whose idempotency key was seen before, in this call or ever."""
+    rows = yield from run("find_idempotency", owner, [draft.key for draft in drafts])
+    seen: dict[str, tuple[bytes, str]] = {key: (request, result) for key, request, result in rows}
+    outcomes: list[Outcome | None] = []
+    for draft in drafts:
+        earlier = seen.get(draft.key)
+        if earlier is None:
+            outcomes.append(None)
+        elif earlier[0] != draft.request:
+            outcomes.append(KeyTaken())
+        else:
+            outcomes.append(Prepared(earlier[1], fresh=False))
+    return outcomes
+
+
+def _refuse_duplicates(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[None]:
+    """Refuse drafts whose person holds the same certificate in the same batch, unless that is meant."""
+    waiting = [d for d, o in zip(drafts, outcomes, strict=True) if o is None and not d.intended_duplicate]
+    if not waiting:
+        return
+    rows = yield from run("find_business", [draft.business_tag for draft in waiting])
+    alive = {tag: number for tag, number, _, status in rows if status not in _DEAD}
+    for i, draft in enumerate(drafts):
+        if outcomes[i] is None and not draft.intended_duplicate and draft.business_tag in alive:
+            outcomes[i] = SameCertificate(alive[draft.business_tag])
+
+
+def _take_brought(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[None]:
+    """Accept numbers that agencies bring if they are free, and keep the counter ahead of them."""
+    brought = [d.number for d, o in zip(drafts, outcomes, strict=True) if o is None and d.number]
+    if not brought:
+        return
+    taken = {number for (number,) in (yield from run("find_taken", brought))}
+    highest: dict[str, int] = {}
+    for i, draft in enumerate(drafts):
+        if outcomes[i] is not None or draft.number is None:
+            continue
+        if draft.number in taken:
+            outcomes[i] = NumberTaken(draft.number)
+            continue
+        taken.add(draft.number)
+        outcomes[i] = Prepared(draft.number, fresh=True)
+        serial = draft.number[len(draft.prefix) :]
+        if draft.number.startswith(draft.prefix) and serial.isdigit():
+            highest[draft.prefix] = max(highest.get(draft.prefix, 0), int(serial))
+    yield from run_many("skip_numbers", [(prefix, serial + 1) for prefix, serial in highest.items()])
+
+
+def _take_numbers(drafts: Sequence[Draft], outcomes: list[Outcome | None], journal: Journal) -> Program[None]:
+    """Give the rest the next serials of their prefix, in the order of the drafts; never one twice."""
+    wanted: dict[str, list[int]] = {}
+    first_of: dict[str, int] = {}
+    for i, draft in enumerate(drafts):
+        if outcomes[i] is not None:
+            continue
+        if draft.key in first_of:  # the same key twice in one call
+            same = drafts[first_of[draft.key]].request == draft.request
+            outcomes[i] = Prepared("", fresh=False) if same else KeyTaken()
+            continue
+        first_of[draft.key] = i
+        wanted.setdefault(draft.prefix, []).append(i)
+    for prefix, places in wanted.items():
+        width = drafts[places[0]].serial_width
+        ((after,),) = yield from run("take_numbers", prefix, len(places))
+        first = after - len(places)
+        for serial, i in enumerate(places, first):
+            fits = serial < 10**width
+            outcomes[i] = (
+                Prepared(f"{prefix}{serial:0{width}d}", fresh=True) if fits else NumbersSpent(prefix)
+            )
+        journal.add(EventKind.NUMBERS_TAKEN, {"prefix": prefix, "first": first, "count": len(places)})
+    for i, draft in enumerate(drafts):
+        if outcomes[i] == Prepared("", fresh=False):
+            original = outcomes[first_of[draft.key]]
+            outcomes[i] = (
+                Prepared(original.number, fresh=False) if isinstance(original, Prepared) else original
+            )
+
+
+def _duplicate_counts(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[dict[bytes, int]]:
+    """How many certificates each business tag already has, so that meant duplicates stay unique."""
+    tags = [d.business_tag for d, o in zip(drafts, outcomes, strict=True) if _is_fresh(o)]
+    counts: dict[bytes, int] = {}
+    for tag, _, nth, _ in (yield from run("find_business", tags)) if tags else ():
+        counts[tag] = nth + 1
+    return counts
+
+
+def _is_fresh(outcome: Outcome | None) -> bool:
+    return isinstance(outcome, Prepared) and outcome.fresh
+
+
+def _insert(
+    agency: str,
+    drafts: Sequence[Draft],
+    outcomes: list[Outcome | None],
+    nth: dict[bytes, int],
+    seq: int,
+    at: int,
+) -> Program[None]:
+    """Write the rows of the fresh drafts; duplicates inside one call are refused here."""
+    first: dict[bytes, str] = {}
+    certificates, copies, finders, keys, photos = [], [], [], [], []
+    for i, draft in enumerate(drafts):
+        outcome = outcomes[i]
+        if not isinstance(outcome, Prepared) or not outcome.fresh:
+            continue
+        tag, number = draft.business_tag, outcome.number
+        if tag in first and not draft.intended_duplicate:
+            outcomes[i] = SameCertificate(first[tag])
+            continue
+        first.setdefault(tag, number)
+        made = draft.build(number)
+        count = nth.get(tag, 0)
+        nth[tag] = count + 1
+        certificates.append(
+            (number, agency, draft.face.batch, _face(draft.face).decode(), made.holder_sealed, made.commitment,
+             tag, count, seq, at, draft.replaces)
+        )  # fmt: skip
+        copies.append(
+            (number, 1, made.scan_code, "original", draft.kid, at, draft.blank_serial, draft.remark, None)
+        )
+        finders.extend((tag, number) for tag in made.tags)
+        keys.append((agency, draft.key, draft.request, number))
+        if made.photo_sealed is not None:
+            photos.append((number, 1, made.photo_sealed))
+    yield from run_many("insert_certificate", certificates)
+    yield from run_many("insert_copy", copies)
+    yield from run_many("insert_finder", finders)
+    yield from run_many("insert_idempotency", keys)
+    yield from run_many("insert_photo", photos)
+
+
+def read_pending(numbers: Sequence[str]) -> Program[list[Pending]]:
+    """The last recorded copy of each number, signed or not."""
+    rows = yield from run("read_prepared", list(numbers))
+    return [_pending(row) for row in rows]
+
+
+def unfinished(before: int, limit: int) -> Program[list[tuple[str, int]]]:
+    """Copies recorded at or before `before` (microseconds) and not signed yet: what a crash left."""
+    rows = yield from run("unfinished_copies", before, limit)
+    return [(number, copy) for number, copy in rows]
+
+
+def _pending(row: Row) -> Pending:
+    values: list[Any] = list(row)
+    values[3] = CopyCause(values[3])
+    values[11] = Status(values[11])
+    values[12] = _read_face(values[12])
+    return Pending(*values)
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The copy is issued."""
+
+    number: str
+    copy: int
+
+
+class Abandoned(msgspec.Struct, frozen=True):
+    """The copy could not be issued any more and is void; its number stays spent."""
+
+    number: str
+    copy: int
+    cause: str
+    """`agency`, `key`, `status` or `predecessor`: what no longer allowed it."""
+
+
+def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed | Abandoned]]:
+    """Record signatures and make the copies current; a copy that someone completed before is left as it is."""
+    pending = {p.number: p for p in (yield from read_pending([s.number for s in signed]))}
+    blocked = yield from _blocked(list(pending.values()))
+    journal = yield from open_journal(origin)
+    results: list[Completed | Abandoned] = []
+    firsts: list[Row] = []
+    for one in signed:
+        copy = pending[one.number]
+        if copy.state == "issued":
+            results.append(Completed(one.number, copy.copy))
+        elif copy.state == "void":
+            results.append(Abandoned(one.number, copy.copy, "status"))
+        elif (cause := blocked.get(one.number) or _not_now(copy)) is not None:
+            yield from _abandon(copy, cause, journal)
+            results.append(Abandoned(one.number, copy.copy, cause))
+        else:
+            firsts.append((one.number, copy.copy, one.token, one.credential))
+            results.append(Completed(one.number, copy.copy))
+    yield from run_many("complete_copy", firsts)
+    done = {(row[0], row[1]) for row in firsts}
+    plain: list[Row] = []
+    for one in signed:
+        copy = pending[one.number]
+        if (one.number, copy.copy) not in done:
+            continue
+        if copy.copy > 1 or copy.status is not Status.PREPARED:
+            yield from _renew(copy, one, journal)
+        else:
+            if copy.replaces is not None:
+                yield from _replace(copy, origin, journal)
+            plain.append((one.number, _issued(copy, journal), copy.issued_at))
+    yield from run_many("complete_certificate", plain)
+    yield from journal.close()
+    return results
+
+
+def _blocked(pending: Sequence[Pending]) -> Program[dict[str, str]]:
+    """Which of these may not be issued because of their agency, key or predecessor as they are now."""
+    agencies = {code: state for code, state in (yield from run("agency_states", [p.agency for p in pending]))}
+    keys = {kid: state for kid, state in (yield from run("signing_key_states", [p.kid for p in pending]))}
+    predecessors = [p.replaces for p in pending if p.replaces and p.state == "prepared"]
+    status = {}
+    if predecessors:
+        status = {row[0]: row[2] for row in (yield from run("read_state", predecessors))}
+    blocked: dict[str, str] = {}
+    for one in pending:
+        if agencies.get(one.agency) != "active":
+            blocked[one.number] = "agency"
+        elif keys.get(one.kid) == "compromised":
+            blocked[one.number] = "key"
+        elif (
+            one.replaces
+            and one.state == "prepared"
+            and status.get(one.replaces) not in ("valid", "suspended")
+        ):
+            blocked[one.number] = "predecessor"
+    return blocked
+
+
+def _not_now(copy: Pending) -> str | None:
+    """A later copy needs a certificate that still lives."""
+    if copy.copy == 1 or copy.status in (Status.VALID, Status.SUSPENDED):
+        return None
+    return "status"
+
+
+def _abandon(copy: Pending, cause: str, journal: Journal) -> Program[None]:
+    yield from run("void_copy", copy.number, copy.copy)
+    seq = journal.add(EventKind.ABANDONED, {"copy": copy.copy, "cause": cause}, number=copy.number)
+    if copy.copy == 1:
+        yield from run("delete_finder", copy.number)
+        yield from run("void_certificate", copy.number, seq)
+
+
+def _issued(copy: Pending, journal: Journal) -> int:
+    return journal.add(
+        EventKind.ISSUED,
+        {
+            "agency": copy.agency, "batch": copy.face.batch, "status": "valid", "revision": 1, "copy": 1,
+            "kid": copy.kid, "since": copy.issued_at, "commitment": copy.commitment.hex(),
+            "replaces": copy.replaces,
+        },
+        number=copy.number,
+    )  # fmt: skip
+
+
+def _replace(copy: Pending, origin: Origin, journal: Journal) -> Program[None]:
+    """End the predecessor in the same commit that begins its successor."""
+    assert copy.replaces is not None
+    ((number, _, _, revision, *_),) = yield from run("read_state", [copy.replaces])
+    since = to_micros(origin.at)
+    data = {"status": "replaced", "revision": revision + 1, "since": since, "reason": None, "until": None,
+            "replaced_by": copy.number}  # fmt: skip
+    seq = journal.add(EventKind.REPLACED, data, number=number)
+    yield from run("change_certificate", number, "replaced", seq, since, None, None, copy.number)
+
+
+def _renew(copy: Pending, signed: Signed, journal: Journal) -> Program[None]:
+    """Make copy n + 1 current; copy n is replaced by the same statement."""
+    renewed = signed.renewed
+    commitment = renewed.commitment if renewed else copy.commitment
+    seq = journal.add(
+        EventKind.COPY_ISSUED,
+        {"revision": copy.revision + 1, "copy": copy.copy, "cause": copy.cause.value, "kid": copy.kid,
+         "commitment": commitment.hex()},
+        number=copy.number,
+    )  # fmt: skip
+    face = _face(renewed.face if renewed else copy.face).decode()
+    sealed = renewed.holder_sealed if renewed else copy.holder_sealed
+    yield from run("renew_certificate", copy.number, seq, copy.copy, face, sealed, commitment)
+    if renewed:
+        yield from run("delete_finder", copy.number)
+        yield from run_many("insert_finder", [(tag, copy.number) for tag in renewed.tags])
+        rows = yield from run("find_business", [renewed.business_tag])
+        if all(number != copy.number for _, number, _, _ in rows):
+            nth = 1 + max((nth for _, _, nth, _ in rows), default=-1)
+            yield from run("retag_certificate", copy.number, renewed.business_tag, nth)
+
+
+def prepare_copy(
+    draft: CopyDraft, owner: str, origin: Origin
+) -> Program[CopyPrepared | KeyTaken | NotEligible]:
+    """Record a further copy of a living certificate; it becomes current when `complete` has its signatures."""
+    known = yield from run("find_idempotency", owner, [draft.key])
+    if known:
+        _, request, result = known[0]
+        number, _, copy = result.partition("/")
+        return CopyPrepared(number, int(copy or 1), False) if request == draft.request else KeyTaken()
+    rows = yield from run("read_prepared", [draft.number])
+    if not rows or (draft.agency is not None and rows[0][10] != draft.agency):
+        return NotEligible(None)
+    last = _pending(rows[0])
+    if last.status not in (Status.VALID, Status.SUSPENDED) or last.state == "prepared":
+        return NotEligible(last.status)
+    copy = last.copy + 1
+    yield from run("insert_copy", draft.number, copy, draft.scan_code, draft.cause.value, draft.kid,
+                   to_micros(origin.at), draft.blank_serial, draft.remark, draft.pending)  # fmt: skip
+    yield from run("insert_idempotency", owner, draft.key, draft.request, f"{draft.number}/{copy}")
+    if draft.photo_sealed is not None:
+        yield from run("insert_photo", draft.number, copy, draft.photo_sealed)
+    return CopyPrepared(draft.number, copy, True)

@@ -1,0 +1,223 @@
+-- The register. Times are microseconds since 1970 UTC, dates are ISO text, digests are raw bytes.
+
+create table ledger_head (
+  id   integer primary key check (id = 1),
+  seq  integer not null,
+  hash blob    not null
+) strict;
+
+create table event (
+  seq     integer primary key,
+  kind    text    not null,
+  number  text,                       -- the certificate it changes
+  scope   text,                       -- or what it touches: agency:CODE, key:KID
+  body    text    not null,           -- canonical JSON; what the hash covers
+  hash    blob    not null
+) strict;
+create index event_by_number on event (number, seq) where number is not null;
+
+create trigger event_is_append_only_1 before update on event
+begin select raise(abort, 'the ledger is append-only'); end;
+create trigger event_is_append_only_2 before delete on event
+begin select raise(abort, 'the ledger is append-only'); end;
+create trigger event_is_gap_free before insert on event
+when new.seq < 1 or (new.seq > 1 and not exists (select 1 from event where seq = new.seq - 1))
+begin select raise(abort, 'the ledger has no gaps'); end;
+create trigger head_only_advances before update on ledger_head
+when new.seq <= old.seq or not exists (select 1 from event where seq = new.seq and hash = new.hash)
+begin select raise(abort, 'the ledger head follows its events'); end;
+create trigger head_stays before delete on ledger_head
+begin select raise(abort, 'the ledger head stays'); end;
+
+create table event_note (               -- free text of an event, sealed: it may name people
+  seq    integer primary key references event (seq),
+  sealed blob not null
+) strict;
+
+create table agency (
+  code    text primary key,
+  kind    text not null,
+  name_zh text not null,
+  name_en text not null,
+  state   text not null check (state in ('active', 'suspended', 'cancelled')),
+  since   integer not null,
+  reason  text,
+  contact text
+) strict, without rowid;
+
+create table filing (
+  id                 text primary key,
+  agency             text not null references agency (code),
+  occupation_code    text not null,
+  occupation_name    text not null,
+  occupation_edition text not null,
+  levels             text not null,     -- JSON array
+  work_types         text not null,     -- JSON array
+  from_on            text not null,
+  to_on              text
+) strict, without rowid;
+create index filing_by_agency on filing (agency, occupation_code);
+
+create table credential (
+  id          text primary key,
+  role        text not null check (role in ('agency', 'operator')),
+  agency      text references agency (code),
+  name        text not null,
+  secret_hash blob not null,
+  created_at  integer not null,
+  revoked_at  integer,
+  check ((role = 'agency') = (agency is not null))
+) strict, without rowid;
+
+create table signing_key (
+  kid            text primary key,
+  owner          text not null,         -- agency code or 'operator'
+  owner_zh       text not null,
+  owner_en       text not null,
+  purpose        text not null,
+  alg            text not null,
+  key_bytes      blob not null,
+  certificate    blob,                  -- X.509, DER
+  state          text not null check (state in ('pending', 'active', 'retired', 'compromised')),
+  created_at     integer not null,
+  active_from    integer,
+  active_to      integer,
+  compromised_at integer
+) strict, without rowid;
+create unique index signing_key_in_use on signing_key (owner, purpose) where state = 'active';
+
+create table trust_list (
+  sequence  integer primary key,
+  issued_at integer not null,
+  document  blob not null
+) strict;
+
+create table counter (
+  prefix text primary key,
+  next   integer not null
+) strict, without rowid;
+create trigger counter_never_goes_back before update on counter when new.next < old.next
+begin select raise(abort, 'a spent number is not given back'); end;
+create trigger counter_stays before delete on counter
+begin select raise(abort, 'a spent number is not given back'); end;
+
+create table certificate (
+  number        text primary key,
+  agency        text not null references agency (code),
+  batch         text,
+  face          text not null,          -- JSON, no personal data
+  holder_sealed blob not null,
+  commitment    blob not null,
+  business_tag  blob not null,
+  business_nth  integer not null,
+  status        text not null
+                check (status in ('prepared', 'void', 'valid', 'suspended', 'revoked', 'replaced')),
+  revision      integer not null,
+  seq           integer not null,
+  since         integer not null,
+  reason        text,
+  until         integer,
+  replaced_by   text,
+  replaces      text,
+  current_copy  integer not null,       -- 0 until issued; copies below it are replaced: never two, never none
+  check ((status in ('prepared', 'void')) = (current_copy = 0)),
+  check ((status = 'replaced') = (replaced_by is not null)),
+  check (until is null or status = 'suspended')
+) strict;
+create unique index certificate_once on certificate (business_tag, business_nth);
+create index certificate_by_batch on certificate (agency, batch) where batch is not null;
+create index certificate_unfinished on certificate (status) where status = 'prepared';
+
+create trigger certificate_arrows before update of status on certificate
+when old.status <> new.status and old.status || '>' || new.status not in
+  ('prepared>valid', 'prepared>void', 'valid>suspended', 'suspended>valid',
+   'valid>revoked', 'suspended>revoked', 'valid>replaced', 'suspended>replaced')
+begin select raise(abort, 'this change of status is not allowed'); end;
+create trigger certificate_revision before update on certificate
+when new.revision < old.revision or new.seq < old.seq or new.current_copy < old.current_copy
+begin select raise(abort, 'a certificate never goes back'); end;
+create trigger certificate_stays before delete on certificate
+begin select raise(abort, 'a certificate is never deleted'); end;
+
+create table copy (
+  number        text not null references certificate (number),
+  copy          integer not null,
+  scan_code     text not null unique,
+  cause         text not null check (cause in ('original', 'lost', 'damaged', 'corrected')),
+  kid           text not null references signing_key (kid),
+  issued_at     integer not null,
+  blank_serial  text,
+  remark        text,
+  state         text not null check (state in ('prepared', 'issued', 'void')),
+  token         blob,                   -- COSE_Sign1, once signed
+  credential    text,                   -- JWS, once signed
+  pending       blob,                   -- sealed: the corrected data that this copy brings, until it is issued
+  check ((state = 'issued') = (token is not null and credential is not null)),
+  primary key (number, copy)
+) strict, without rowid;
+create index copy_unfinished on copy (state) where state = 'prepared';
+create trigger copy_is_signed_once before update on copy when old.token is not null
+begin select raise(abort, 'a copy is signed once'); end;
+create trigger copy_stays before delete on copy
+begin select raise(abort, 'a copy is never deleted'); end;
+
+create table photo (
+  number text not null references certificate (number),
+  copy   integer not null,
+  sealed blob not null,
+  primary key (number, copy)
+) strict, without rowid;
+
+create table finder (                   -- keyed blind index: who may be found by what
+  tag    blob not null,
+  number text not null references certificate (number),
+  primary key (tag, number)
+) strict, without rowid;
+
+create table idempotency (              -- for the life of the certificate
+  owner   text not null,
+  key     text not null,
+  request blob not null,
+  result  text not null,                -- certificate number, number/copy, batch id or proposal id
+  primary key (owner, key)
+) strict, without rowid;
+
+create table batch (
+  id         text primary key,
+  agency     text not null references agency (code),
+  actor      text not null,
+  created_at integer not null,
+  state      text not null check (state in ('receiving', 'ready', 'done')),
+  total      integer not null,
+  issued     integer not null,
+  failed     integer not null
+) strict, without rowid;
+create index batch_unfinished on batch (state) where state <> 'done';
+
+create table batch_row (
+  batch  text not null references batch (id),
+  row    integer not null,              -- 1 is the first row of data
+  state  text not null check (state in ('waiting', 'issued', 'failed')),
+  sealed blob,                          -- the request, until it is dealt with
+  number text,
+  faults text,                          -- JSON, no personal data
+  primary key (batch, row)
+) strict, without rowid;
+create index batch_row_waiting on batch_row (batch, row) where state = 'waiting';
+
+create table proposal (                 -- bulk revocation: one proposes, another approves
+  id          text primary key,
+  agency      text,                     -- null when the operator proposes across agencies
+  reason      text not null,
+  numbers     text not null,            -- JSON array
+  proposed_by text not null,
+  proposed_at integer not null,
+  note_sealed blob,
+  state       text not null check (state in ('waiting', 'carried-out', 'withdrawn')),
+  decided_by  text,
+  decided_at  integer
+) strict, without rowid;
+
+-- the genesis hash of proof/ledger.py
+insert into ledger_head (id, seq, hash)
+values (1, 0, x'51ddf2cf2cc01f6fcbe737506bf5653a902ed766c9edeced9143404158ddc877');

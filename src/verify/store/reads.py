@@ -1,0 +1,141 @@
+"""Programs that read what look-ups, pages and audits need."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from verify.certificate.record import Certificate, Copy, CopyCause, CopyState, Face, Status
+from verify.store.contract import Program, Row, run
+from verify.store.journal import Event, decode_event, from_micros
+
+WINDOW = 5000
+"""Changes told one by one; a reader that is further behind drops everything it holds."""
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """One ledger line as a cache sees it."""
+
+    seq: int
+    number: str | None
+    scope: str | None
+    """`agency:CODE`, `key:KID`: everything that depends on it is touched."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The ledger head and what changed since the caller last looked, in one snapshot."""
+
+    seq: int
+    changes: tuple[Change, ...]
+    complete: bool
+    """False when too much changed to tell: drop everything."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What scan codes and blind-index tags lead to. Absent keys were not found."""
+
+    scan_codes: Mapping[str, str]
+    tags: Mapping[bytes, tuple[str, ...]]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Certificates as they were at ledger sequence `seq`. Prepared and void ones are left out."""
+
+    seq: int
+    certificates: Mapping[str, Certificate]
+
+
+def read_head(since: int) -> Program[Head]:
+    """The head, and the changes after `since`; one statement when nothing changed."""
+    ((seq,),) = yield from run("read_seq")
+    if seq == since:
+        return Head(seq, (), True)
+    rows = yield from run("read_changes", since, WINDOW + 1)
+    if len(rows) > WINDOW:
+        return Head(seq, (), False)
+    return Head(seq, tuple(Change(*row) for row in rows), True)
+
+
+def find(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[Found]:
+    """Resolve scan codes and tags to numbers."""
+    by_code: dict[str, str] = {}
+    by_tag: dict[bytes, tuple[str, ...]] = {}
+    if scan_codes:
+        by_code = {code: number for code, number in (yield from run("find_scan_codes", list(scan_codes)))}
+    if tags:
+        for tag, number in (yield from run("find_tags", list(tags))):
+            by_tag[tag] = (*by_tag.get(tag, ()), number)
+    return Found(by_code, by_tag)
+
+
+def read_certificates(numbers: Sequence[str]) -> Program[Snapshot]:
+    """The certificates of these numbers, with their copies and the sequence they are true at."""
+    ((seq,),) = yield from run("read_seq")
+    rows = yield from run("read_certificates", list(numbers))
+    copies: dict[str, list[Row]] = {}
+    for row in (yield from run("read_copies", [row[0] for row in rows])) if rows else ():
+        copies.setdefault(row[0], []).append(row)
+    found = {row[0]: _certificate(row, copies.get(row[0], ())) for row in rows if row[10] > 0}
+    return Snapshot(seq, found)
+
+
+def read_history(number: str) -> Program[list[tuple[Event, bytes | None]]]:
+    """Every event of one certificate with its sealed note, oldest first."""
+    rows = yield from run("read_history", number)
+    return [(decode_event(body), sealed) for _, body, sealed in rows]
+
+
+def read_copy(number: str, copy: int) -> Program[tuple[bytes, str] | None]:
+    """Token and credential (JWS) of one issued copy."""
+    rows = yield from run("find_copy", number, copy)
+    return (rows[0][9], rows[0][10]) if rows and rows[0][8] == "issued" else None
+
+
+def read_photo(number: str, copy: int) -> Program[bytes | None]:
+    """The sealed photo that copy `copy` carries."""
+    rows = yield from run("find_photo", number, copy)
+    return rows[0][0] if rows else None
+
+
+_decode_face = msgspec.json.Decoder(Face).decode
+_STATUS = {status.value: status for status in Status}
+_CAUSE = {cause.value: cause for cause in CopyCause}
+
+
+def _certificate(row: Row, copies: Sequence[Row]) -> Certificate:
+    (number, face, status, revision, seq, since, reason, until, replaced_by, replaces, current, sealed) = row
+    return Certificate(
+        number=number,
+        face=_decode_face(face),
+        status=_STATUS[status],
+        revision=revision,
+        seq=seq,
+        since=from_micros(since),
+        reason=reason,
+        until=None if until is None else from_micros(until),
+        replaced_by=replaced_by,
+        replaces=replaces,
+        holder_sealed=sealed,
+        copies=_copies(copies, current, _STATUS[status], from_micros(since)),
+    )
+
+
+def _copies(rows: Sequence[Row], current: int, status: Status, since: dt.datetime) -> tuple[Copy, ...]:
+    """States follow from one number: copies below the current one are replaced."""
+    ended = status in (Status.REVOKED, Status.REPLACED)
+    made = []
+    later: dt.datetime | None = None
+    for _, number, scan_code, cause, kid, issued_at, blank_serial, remark in sorted(
+        rows, key=_copy, reverse=True
+    ):
+        if number == current:
+            state, ended_at = (CopyState.RECALLED, since) if ended else (CopyState.CURRENT, None)
+        else:
+            state, ended_at = CopyState.REPLACED, later
+        later = from_micros(issued_at)
+        made.append(Copy(number, scan_code, state, _CAUSE[cause], kid, later, ended_at, blank_serial, remark))
+    return tuple(reversed(made))
+
+
+def _copy(row: Row) -> int:
+    return int(row[1])

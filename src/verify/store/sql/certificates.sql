@@ -1,0 +1,113 @@
+-- name: find_idempotency
+select key, request, result from idempotency where owner = $1 and key in {list $2}
+
+-- name: insert_idempotency
+insert into idempotency (owner, key, request, result) values ($1, $2, $3, $4)
+
+-- name: find_business
+select business_tag, number, business_nth, status from certificate where business_tag in {blobs $1}
+order by business_nth
+
+-- name: find_taken
+select number from certificate where number in {list $1}
+
+-- name: take_numbers
+insert into counter (prefix, next) values ($1, 1 + $2)
+on conflict (prefix) do update set next = counter.next + $2
+returning next
+
+-- name: skip_numbers
+insert into counter (prefix, next) values ($1, $2)
+on conflict (prefix) do update set next = max(counter.next, excluded.next)
+
+-- name: insert_certificate
+insert into certificate (number, agency, batch, face, holder_sealed, commitment, business_tag, business_nth,
+                         status, revision, seq, since, reason, until, replaced_by, replaces, current_copy)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 'prepared', 0, $9, $10, null, null, null, $11, 0)
+
+-- name: insert_copy
+insert into copy (number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token,
+                  credential, pending)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 'prepared', null, null, $9)
+
+-- name: insert_photo
+insert into photo (number, copy, sealed) values ($1, $2, $3)
+
+-- name: find_photo
+select sealed from photo where number = $1 and copy <= $2 order by copy desc limit 1
+
+-- name: insert_finder
+insert into finder (tag, number) values ($1, $2) on conflict do nothing
+
+-- name: delete_finder
+delete from finder where number = $1
+
+-- name: unfinished_copies
+select number, copy from copy where state = 'prepared' and issued_at <= $1 order by number, copy limit $2
+
+-- name: read_prepared
+select c.number, p.copy, p.scan_code, p.cause, p.kid, p.issued_at, p.blank_serial, p.remark, p.state, p.pending,
+       c.agency, c.status, c.face, c.holder_sealed, c.commitment, c.replaces, c.revision, c.current_copy
+from copy p join certificate c on c.number = p.number
+where p.number in {list $1} and p.copy = (select max(copy) from copy where number = p.number)
+
+-- name: find_copy
+select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token, credential
+from copy where number = $1 and copy = $2
+
+-- name: complete_copy
+update copy set state = 'issued', token = $3, credential = $4, pending = null where number = $1 and copy = $2
+
+-- name: void_copy
+update copy set state = 'void', pending = null where number = $1 and copy = $2
+
+-- name: complete_certificate
+update certificate set status = 'valid', revision = 1, seq = $2, since = $3, current_copy = 1 where number = $1
+
+-- name: void_certificate
+update certificate set status = 'void', seq = $2 where number = $1
+
+-- name: renew_certificate
+update certificate set revision = revision + 1, seq = $2, current_copy = $3, face = $4, holder_sealed = $5,
+                       commitment = $6
+where number = $1
+
+-- name: retag_certificate
+update certificate set business_tag = $2, business_nth = $3 where number = $1
+
+-- name: change_certificate
+update certificate set status = $2, revision = revision + 1, seq = $3, since = $4, reason = $5, until = $6,
+                       replaced_by = $7
+where number = $1
+
+-- name: read_certificates
+select number, face, status, revision, seq, since, reason, until, replaced_by, replaces, current_copy,
+       holder_sealed
+from certificate where number in {list $1}
+
+-- name: read_copies
+select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark
+from copy where number in {list $1} and state = 'issued'
+
+-- name: read_state
+select number, agency, status, revision, until, reason, current_copy, commitment, replaced_by, batch
+from certificate where number in {list $1}
+
+-- name: find_scan_codes
+select scan_code, number from copy where scan_code in {list $1} and state = 'issued'
+
+-- name: find_tags
+select tag, number from finder where tag in {blobs $1} order by tag, number
+
+-- name: batch_numbers
+select number from certificate where agency = $1 and batch = $2 and status in ('valid', 'suspended')
+order by number
+
+-- name: certificate_page
+select number, agency, status, revision, seq, since, reason, until, replaced_by, replaces, current_copy,
+       commitment, holder_sealed, face
+from certificate where number > $1 order by number limit $2
+
+-- name: copy_page
+select number, copy, scan_code, cause, kid, issued_at, state, token, credential
+from copy where (number, copy) > ($1, $2) order by number, copy limit $3

@@ -1,0 +1,30 @@
+-- name: lock_head
+select seq, hash from ledger_head where id = 1
+
+-- name: advance_head
+update ledger_head set seq = $1, hash = $2 where id = 1
+
+-- name: insert_event
+insert into event (seq, kind, number, scope, body, hash) values ($1, $2, $3, $4, $5, $6)
+
+-- name: insert_event_note
+insert into event_note (seq, sealed) values ($1, $2)
+
+-- name: read_head
+select seq, hash from ledger_head where id = 1
+
+-- name: read_seq
+select seq from ledger_head where id = 1
+
+-- name: read_changes
+select seq, number, scope from event where seq > $1 order by seq limit $2
+
+-- name: read_events
+select seq, kind, number, scope, body, hash from event where seq > $1 order by seq limit $2
+
+-- name: read_last_events
+select seq, kind, number, scope, body, hash from event where seq > $1 - $2 order by seq
+
+-- name: read_history
+select e.seq, e.body, n.sealed from event e left join event_note n on n.seq = e.seq
+where e.number = $1 order by e.seq
