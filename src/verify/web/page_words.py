@@ -1,0 +1,74 @@
+"""What the public pages call things: kinds, levels, copies, identity documents. Data only."""
+
+from types import MappingProxyType
+from typing import Final
+
+from verify.errors import Words
+
+KINDS: Final = MappingProxyType(
+    {
+        "skill_level": Words("职业技能等级证书", "Vocational skill level certificate"),
+        "qualification": Words("职业资格证书", "Vocational qualification certificate"),
+    }
+)
+
+SKILL_LEVELS: Final = MappingProxyType(
+    {
+        "5": Words("五级/初级工", "Level 5 / Junior Worker"),
+        "4": Words("四级/中级工", "Level 4 / Intermediate Worker"),
+        "3": Words("三级/高级工", "Level 3 / Senior Worker"),
+        "2": Words("二级/技师", "Level 2 / Technician"),
+        "1": Words("一级/高级技师", "Level 1 / Senior Technician"),
+        "special": Words("特级技师", "Distinguished Technician"),
+        "chief": Words("首席技师", "Chief Technician"),
+    }
+)
+"""Wording on the face (人社鉴发〔2021〕1号)."""
+
+QUALIFICATION_LEVELS: Final = MappingProxyType(
+    {
+        "5": Words("初级（国家职业资格五级）", "Junior (national qualification level 5)"),
+        "4": Words("中级（国家职业资格四级）", "Intermediate (national qualification level 4)"),
+        "3": Words("高级（国家职业资格三级）", "Senior (national qualification level 3)"),
+        "2": Words("技师（国家职业资格二级）", "Technician (national qualification level 2)"),
+        "1": Words("高级技师（国家职业资格一级）", "Senior technician (national qualification level 1)"),
+    }
+)
+
+LEVELS: Final = MappingProxyType({"skill_level": SKILL_LEVELS, "qualification": QUALIFICATION_LEVELS})
+
+CAUSES: Final = MappingProxyType(
+    {
+        "original": Words("", ""),
+        "lost": Words("（遗失补发）", " (issued after loss)"),
+        "damaged": Words("（损坏补发）", " (issued after damage)"),
+        "corrected": Words("（更正信息后补发）", " (issued with corrected data)"),
+    }
+)
+"""Why a copy was made (seed001 art. 17), ready to stand behind its number."""
+
+ID_TYPES: Final = MappingProxyType(
+    {
+        "RESIDENT_ID": Words("居民身份证", "PRC resident ID card"),
+        "RESIDENT_ID_15": Words("居民身份证（15 位旧号）", "PRC resident ID, 15 digits"),
+        "HKMO_RESIDENCE_PERMIT": Words("港澳居民居住证", "Residence permit for Hong Kong/Macao residents"),
+        "TW_RESIDENCE_PERMIT": Words("台湾居民居住证", "Residence permit for Taiwan residents"),
+        "HKMO_TRAVEL_PERMIT": Words(
+            "港澳居民来往内地通行证", "Mainland travel permit for Hong Kong/Macao residents"
+        ),
+        "HKMO_TRAVEL_PERMIT_NONCN": Words(
+            "港澳居民来往内地通行证（非中国籍）",
+            "Mainland travel permit for Hong Kong/Macao residents (non-Chinese)",
+        ),
+        "TW_TRAVEL_PERMIT": Words("台湾居民来往大陆通行证", "Mainland travel permit for Taiwan residents"),
+        "PASSPORT": Words("护照", "Passport"),
+        "FOREIGN_PR_ID_2023": Words(
+            "外国人永久居留身份证（2023 版）", "Foreign permanent resident ID (2023 version)"
+        ),
+        "FOREIGN_PR_ID_OLD": Words("外国人永久居留身份证（旧版）", "Foreign permanent resident ID (old version)"),
+        "MILITARY_ID": Words("军官证/军人证", "Military ID"),
+        "HOUSEHOLD_REGISTER": Words("户口簿", "Household register"),
+        "OTHER": Words("其他证件", "Other document"),
+    }
+)
+"""In the order of the search form: the commonest first."""

@@ -1,0 +1,358 @@
+"""The public pages: an answer in, the bytes of one page out.
+
+Pure functions of their arguments: no request, no clock, no settings, and no status code is chosen here. Every
+page is whole without JavaScript and obeys `PAGE_POLICY`. Only named parts of an answer are shown; a part that
+the asker may not see is absent from the answer and leaves no trace on the page.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from minijinja import Environment, safe
+
+from verify.errors import Words
+from verify.web.assets import Assets
+from verify.web.page_words import CAUSES, ID_TYPES, KINDS, LEVELS
+
+Lang: TypeAlias = Literal["zh", "en"]
+Asked: TypeAlias = Literal["scan", "number", "name", "person"]
+"""What the asker brought: a scan code, a number alone, number + name, or name + identity document."""
+Answer: TypeAlias = Mapping[str, Any]
+"""One decoded answer of the API."""
+
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy that every page is written for: no inline style, no inline script."""
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+VERDICTS: Final = frozenset({"valid", "suspended", "revoked", "replaced", "unknown", "unavailable"})
+OUTCOMES: Final = frozenset({"passed", "failed", "skipped"})
+CHINA: Final = dt.timezone(dt.timedelta(hours=8))
+"""China Standard Time, UTC+8 without daylight saving."""
+
+_BOTH = re.compile(r"\[\[(.*?) \|\| (.*?)\]\]", re.DOTALL)
+_PROVEN = ("authentic", "issuer-known", "key-in-force", "matches-register")
+"""Checks about the document itself: when one failed, the register's verdict is not this document's."""
+
+
+class Pages:
+    """Every public page in both languages; make one per process, it may be used from any thread."""
+
+    def __init__(self, assets: Assets) -> None:
+        """Compile the templates. Raises: KeyError when a file that the pages name is missing from `assets`."""
+        self._rooms = {lang: _open_templates(assets, lang) for lang in ("zh", "en")}
+
+    def render_search(
+        self,
+        lang: Lang,
+        *,
+        host: str,
+        form: Mapping[str, str] | None = None,
+        problem: Mapping[str, Any] | None = None,
+        checks_address: str = "/checks",
+    ) -> bytes:
+        """Search page; after a refused search with its `form` and `problem` (RFC 9457).
+
+        The certificate number, the name and the ID type are filled in again. The ID number never is.
+        """
+        form = form or {}
+        person = form.get("ask") == "person"
+        return self._render(
+            lang,
+            "search.html",
+            host=host,
+            here="/",
+            checks_address=checks_address,
+            filled=_filled(form, person),
+            errors=_field_errors(problem, lang, person) if problem else {},
+            detail=_problem_detail(problem, lang) if problem else "",
+            id_types=[{"id": key, "word": _say(words, lang)} for key, words in ID_TYPES.items()],
+        )
+
+    def render_answers(
+        self, lang: Lang, *, host: str, answers: Sequence[Answer], asked: Asked, checked_at: dt.datetime
+    ) -> bytes:
+        """One answer as a verification page, several as a list; none as the miss page.
+
+        `checked_at` (aware) stands in for an answer without `as_of`. Raises: ValueError on a verdict outside
+        the closed set.
+        """
+        if not answers:
+            return self.render_miss(lang, host=host, asked=asked, checked_at=checked_at)
+        views = [_answer_view(answer, lang, asked, checked_at) for answer in answers]
+        return self._render(
+            lang,
+            "answers.html",
+            host=host,
+            here=_here(asked),
+            asked=asked,
+            views=views,
+            one=views[0] if len(views) == 1 else None,
+        )
+
+    def render_miss(self, lang: Lang, *, host: str, asked: Asked, checked_at: dt.datetime) -> bytes:
+        """Nothing found: the same bytes for every miss of one kind at one instant, whatever missed."""
+        view = _answer_view({"verdict": "unknown"}, lang, asked, checked_at)
+        return self._render(lang, "miss.html", host=host, here=_here(asked), asked=asked, view=view)
+
+    def render_problem(
+        self,
+        lang: Lang,
+        *,
+        host: str,
+        status: int,
+        problem: Mapping[str, Any] | None = None,
+        retry_after: int | None = None,
+        here: str = "/",
+    ) -> bytes:
+        """A request that got no answer. `retry_after` in seconds; `here`: a path that a GET may repeat.
+
+        With status 503 it is the page of the verdict `unavailable`, in the same words.
+        """
+        problem = problem or {}
+        return self._render(
+            lang,
+            "problem.html",
+            host=host,
+            here=here,
+            status=status,
+            retry=status in (429, 503),
+            detail=_problem_detail(problem, lang),
+            errors=[_text(fault.get("detail"), lang) for fault in problem.get("errors", ())],
+            wait=_wait(retry_after, lang) if retry_after else "",
+        )
+
+    def render_report(
+        self, lang: Lang, *, host: str, report: Mapping[str, Any], checked_at: dt.datetime
+    ) -> bytes:
+        """The checks of a file or token, one by one, below a verdict that never says more than they do.
+
+        Raises: ValueError on a verdict or outcome outside its closed set.
+        """
+        checks = [_check_view(check, lang) for check in report.get("checks", ())]
+        view = _answer_view(report, lang, "scan", checked_at)
+        kind = _report_kind(view["verdict"], checks)
+        return self._render(
+            lang,
+            "report.html",
+            host=host,
+            here="/",
+            asked="scan",
+            view=view,
+            checks=checks,
+            kind=kind,
+            sentence=view["sentence"] if kind == view["verdict"] else "",
+        )
+
+    def _render(self, lang: Lang, template: str, **values: Any) -> bytes:
+        return self._rooms[lang].render_template(template, **values).encode()
+
+
+def _open_templates(assets: Assets, lang: str) -> Environment:
+    """Templates with every `[[中文 || English]]` already decided, so that no page looks words up."""
+    group = 1 if lang == "zh" else 2
+    templates = {
+        path.name: _BOTH.sub(lambda both: both.group(group), path.read_text(encoding="utf-8"))
+        for path in TEMPLATES.glob("*.html")
+    }
+    icons = {
+        name.removeprefix("icons/").removesuffix(".svg"): safe(assets.text(name))
+        for name in assets.by_name
+        if name.startswith("icons/")
+    }
+    room = Environment(templates=templates, undefined_behavior="strict", debug=False, trim_blocks=True)
+    room.add_global("icon", icons.__getitem__)
+    room.add_global("asset", {name: asset.address for name, asset in assets.by_name.items()}.__getitem__)
+    return room
+
+
+def _here(asked: Asked) -> str:
+    """Where a GET shows the same thing again: the page's own path after a scan, else the search page."""
+    return "" if asked == "scan" else "/"
+
+
+# --- one answer -----------------------------------------------------------------------------------------
+
+
+def _answer_view(answer: Answer, lang: Lang, asked: Asked, checked_at: dt.datetime) -> dict[str, Any]:
+    """The parts of an answer that a page shows, as text. A number alone never shows the holder."""
+    verdict = answer["verdict"]
+    if verdict not in VERDICTS:
+        raise ValueError(f"no such verdict: {verdict!r}")
+    status = answer.get("status") or {}
+    as_of = _instant(answer.get("as_of")) or checked_at
+    personal = asked != "number"
+    return {
+        "verdict": verdict,
+        "number": answer.get("number") or "",
+        "sentence": _text(answer.get("message"), lang),
+        "as_of": _china_time(as_of),
+        "as_of_utc": as_of.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "since": _moment(status.get("since")),
+        "until": _moment(status.get("until")),
+        "reason": _text(status.get("reason"), lang),
+        "face": _face_view(answer.get("certificate"), lang),
+        "holder": _holder_view(answer.get("holder"), lang) if personal else None,
+        "copy": _copy_view(answer.get("copy"), lang, asked) if personal else None,
+        "replaces": answer.get("replaces") or "",
+        "replaced_by": answer.get("replaced_by") or "",
+    }
+
+
+def _face_view(face: Mapping[str, Any] | None, lang: Lang) -> dict[str, str] | None:
+    if not face:
+        return None
+    kind, level = face.get("kind", ""), face.get("level", "")
+    occupation, occupation_code = _named(face.get("occupation"), lang)
+    agency, agency_code = _named(face.get("agency"), lang)
+    return {
+        "kind": _say(KINDS[kind], lang) if kind in KINDS else kind,
+        "occupation": occupation,
+        "occupation_code": occupation_code,
+        "work_type": face.get("work_type") or "--",
+        "level": _say(LEVELS[kind][level], lang) if level in LEVELS.get(kind, ()) else level,
+        "agency": agency,
+        "agency_code": agency_code,
+        "issued_on": face.get("issued_on") or "",
+    }
+
+
+def _holder_view(holder: Mapping[str, Any] | None, lang: Lang) -> dict[str, str] | None:
+    if not holder:
+        return None
+    id_type = holder.get("id_type", "")
+    return {
+        "name": holder.get("name", ""),
+        "id_type": _say(ID_TYPES[id_type], lang) if id_type in ID_TYPES else id_type,
+        "id_number": holder.get("id_number_masked", ""),
+    }
+
+
+def _copy_view(copy: Mapping[str, Any] | None, lang: Lang, asked: Asked) -> dict[str, Any] | None:
+    if not copy:
+        return None
+    number, current_number = copy["number"], copy.get("current_number")
+    scanned = asked == "scan"
+    return {
+        "number": number,
+        "current": copy["current"],
+        "current_number": current_number,
+        "ended_at": _moment(copy.get("ended_at")),
+        "steps": [
+            {
+                "number": step,
+                "why": _cause(copy, lang) if step == number else "",
+                "here": scanned and step == number,
+                "current": step == current_number,
+            }
+            for step in sorted({1, number, current_number or number})
+        ],
+    }
+
+
+def _cause(copy: Mapping[str, Any], lang: Lang) -> str:
+    cause = copy.get("cause")
+    return _say(CAUSES[cause], lang) if cause in CAUSES else ""
+
+
+# --- a report -------------------------------------------------------------------------------------------
+
+
+def _check_view(check: Mapping[str, Any], lang: Lang) -> dict[str, str]:
+    if check["outcome"] not in OUTCOMES:
+        raise ValueError(f"no such outcome: {check['outcome']!r}")
+    return {
+        "name": check["name"],
+        "outcome": check["outcome"],
+        "detail": _text(check.get("detail"), lang),
+    }
+
+
+def _report_kind(verdict: str, checks: Sequence[Mapping[str, str]]) -> str:
+    """The heading of a report: a document that is not proven never wears its certificate's verdict."""
+    outcomes = {check["name"]: check["outcome"] for check in checks}
+    if any(outcomes.get(name) == "failed" for name in _PROVEN):
+        return "unconfirmed"
+    if outcomes.get("readable") == "failed":
+        return "unreadable"
+    if verdict == "valid" and outcomes.get("status", "passed") != "passed":
+        return "unavailable"
+    return verdict
+
+
+# --- forms and problems ---------------------------------------------------------------------------------
+
+
+def _filled(form: Mapping[str, str], person: bool) -> dict[str, str]:
+    name = form.get("name", "")
+    return {
+        "number": form.get("number", ""),
+        "name": "" if person else name,
+        "person_name": name if person else "",
+        "id_type": form.get("id_type", "RESIDENT_ID"),
+    }
+
+
+def _field_errors(problem: Mapping[str, Any], lang: Lang, person: bool) -> dict[str, str]:
+    """Messages by the id of the input they belong to; the name stands in two forms."""
+    ids = {"/name": "person-name" if person else "name", "/id_type": "id-type", "/id_number": "id-number"}
+    return {
+        ids.get(fault["pointer"], fault["pointer"].lstrip("/")): _text(fault.get("detail"), lang)
+        for fault in problem.get("errors", ())
+    }
+
+
+def _problem_detail(problem: Mapping[str, Any], lang: Lang) -> str:
+    return _text(problem.get("detail"), lang) or _text(problem.get("title"), lang)
+
+
+def _wait(seconds: int, lang: Lang) -> str:
+    """A wait in words, rounded up, so that nobody comes back too early."""
+    if seconds < 60:
+        return f"{seconds} 秒" if lang == "zh" else f"{seconds} s"
+    minutes = -(-seconds // 60)
+    if minutes < 120:
+        return f"{minutes} 分钟" if lang == "zh" else f"{minutes} min"
+    hours = -(-minutes // 60)
+    return f"{hours} 小时" if lang == "zh" else f"{hours} h"
+
+
+# --- words and times ------------------------------------------------------------------------------------
+
+
+def _say(words: Words, lang: Lang) -> str:
+    return words.zh if lang == "zh" else words.en
+
+
+def _text(value: Any, lang: Lang) -> str:
+    """A sentence that came as plain text or in both languages; empty when there is none."""
+    if isinstance(value, Mapping):
+        return str(value.get(lang) or value.get("zh") or value.get("en") or "")
+    return str(value) if value else ""
+
+
+def _named(value: Any, lang: Lang) -> tuple[str, str]:
+    """Name and code of an occupation or agency, given as an object or as its name alone."""
+    if not isinstance(value, Mapping):
+        return _text(value, lang), ""
+    name = value.get("name") or value.get(f"name_{lang}") or value.get("name_zh") or value
+    return _text(name, lang), str(value.get("code") or "")
+
+
+def _instant(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def _moment(text: str | None) -> str:
+    instant = _instant(text)
+    return _china_time(instant) if instant else ""
+
+
+def _china_time(instant: dt.datetime) -> str:
+    """`2026-11-21 12:40:00 (UTC+8)`: China time with its offset, in any language."""
+    return instant.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S (UTC+8)")
