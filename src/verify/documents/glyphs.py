@@ -1,0 +1,88 @@
+"""Which characters the fonts of the certificate can print.
+
+Read by hand from the font's own character map (OpenType `cmap`, sub-table format 12), so that intake can
+refuse a name that no certificate could show, without a font library at run time.
+"""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from pylopdf_fonts_zh_cn import serif_path
+
+from verify.errors import BadDocument, Words
+
+BUNDLED_FONT: Final = serif_path()
+"""Noto Serif SC (OFL): all 8 105 characters of 通用规范汉字表, URO, most of Extension A, some of B to F."""
+
+Ranges = tuple[tuple[int, ...], tuple[int, ...]]
+"""Sorted starts and inclusive ends of runs of covered code points."""
+
+
+def missing_glyphs(text: str, extra_fonts: Sequence[Path] = ()) -> list[str]:
+    """The characters of `text` that cannot be printed, each once, in order of first appearance.
+
+    `extra_fonts` are the files given to `Press` as well. An empty list means that the text prints.
+
+    Raises:
+        BadDocument: a font file is not one, or has no Unicode character map.
+    """
+    tables = [_coverage(path) for path in (BUNDLED_FONT, *extra_fonts)]
+    return [mark for mark in dict.fromkeys(text) if not any(_covers(table, ord(mark)) for table in tables)]
+
+
+def _covers(table: Ranges, point: int) -> bool:
+    at = bisect_right(table[0], point) - 1
+    return at >= 0 and point <= table[1][at]
+
+
+@lru_cache(maxsize=8)
+def _coverage(path: Path) -> Ranges:
+    try:
+        runs = sorted(_read_cmap(path.read_bytes()))
+    except (OSError, struct.error, KeyError) as problem:
+        raise BadDocument(
+            Words(f"字体文件不可用：{path}", f"This font file cannot be used: {path}")
+        ) from problem
+    return tuple(first for first, _ in runs), tuple(last for _, last in runs)
+
+
+def _read_cmap(font: bytes) -> list[tuple[int, int]]:
+    """The runs of the fullest Unicode sub-table: platform 3 encoding 10 or platform 0, format 12."""
+    count = struct.unpack_from(">H", font, 4)[0]
+    entries = [struct.unpack_from(">4sIII", font, 12 + 16 * i) for i in range(count)]
+    start = {tag: offset for tag, _, offset, _ in entries}[b"cmap"]
+    tables = struct.unpack_from(">H", font, start + 2)[0]
+    offsets = [struct.unpack_from(">HHI", font, start + 4 + 8 * i)[2] for i in range(tables)]
+    by_format = {struct.unpack_from(">H", font, start + at)[0]: start + at for at in offsets}
+    at = by_format[12]
+    groups = struct.unpack_from(">I", font, at + 12)[0]
+    runs = (struct.unpack_from(">III", font, at + 16 + 12 * i) for i in range(groups))
+    return [(first, last) for first, last, glyph in runs if glyph or last > first]
+
+
+def describe(mark: str) -> str:
+    """A character with its code point, as people and operators can look it up: `𪚥 (U+2A6A5)`."""
+    return f"{mark} (U+{ord(mark):04X})" if mark.isprintable() else f"U+{ord(mark):04X}"
+
+
+def refuse_missing(text: str, extra_fonts: Sequence[Path] = ()) -> None:
+    """Pass if every character of `text` prints.
+
+    Raises:
+        BadDocument: naming each character that does not, with its code point.
+    """
+    absent = missing_glyphs(text, extra_fonts)
+    if not absent:
+        return
+    named = ", ".join(describe(mark) for mark in absent[:8])
+    raise BadDocument(
+        Words(
+            f"证书字体没有以下字符，无法打印：{named}。",
+            f"The certificate's fonts lack these characters: {named}.",
+        ),
+        hint="install fonts-hanazono (Debian) and give its files as extra fonts",
+    )

@@ -1,0 +1,307 @@
+"""The QR code: what it says, how it is drawn, and how one is read from a stranger's picture.
+
+Content: `HTTPS://HOST/V/<16-character scan code>#<digits of the signed token>`. The address is upper
+case (alphanumeric mode, 5.5 bits a character), `#` is one byte, the token is numeric (3.3 bits a digit). What
+stands behind `#` never leaves the phone that scans it. Level M, ISO/IEC 18004; nothing leaves undecoded.
+"""
+
+import io
+import re
+from functools import lru_cache
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import qrcode
+import zxingcpp
+from PIL import Image
+from qrcode.constants import ERROR_CORRECT_M
+from qrcode.exceptions import DataOverflowError
+from qrcode.util import QRData
+
+from verify.documents.picture import SCAN_LIMITS, PictureLimits, open_picture
+from verify.errors import BadDocument, Unreadable, Words
+
+QUIET_ZONE: Final = 4
+"""Modules of white on every side, ISO/IEC 18004 § 6.3.8."""
+MAX_VERSION: Final = 12
+"""Above it the modules are too fine for a phone at reading distance; every normal code is 10 or less."""
+MASKS: Final = (3, 0, 1, 2, 4, 5, 6, 7)
+"""Mask 3 first: any mask is legal, and trying all eight would cost seven eighths of the time."""
+PRINT_DPI: Final = 300
+PRINT_SPAN_DOTS: Final = 330
+"""28 mm at 300 dpi: the square on the certificate that code and quiet zone must fit."""
+NUMERIC: Final = 1
+ALPHANUMERIC: Final = 2
+BYTE: Final = 4
+"""Mode indicators, ISO/IEC 18004 table 2."""
+MAX_TEXT: Final = 4_096
+"""Characters of one decoded symbol that are handed on; a QR code holds at most 7 089."""
+
+_QR_ONLY: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+_ALPHANUMERIC: Final = re.compile(rb"[0-9A-Z $%*+\-./:]+")
+_WITH_TOKEN: Final = re.compile(rb"([^#]+)#([0-9]+)")
+_RUN: Final = re.compile(r"M(\d+) (\d+)h(\d+)")
+
+
+class QrCode(msgspec.Struct, frozen=True):
+    """A finished symbol. Made only by `make_qr`, so what it holds has been decoded once."""
+
+    content: str
+    version: int
+    """1 to 12; the side is 17 + 4 × version modules."""
+    mask: int
+    rows: tuple[bytes, ...]
+    """Top to bottom, one byte a module: 1 dark, 0 light; no quiet zone."""
+
+    @property
+    def side(self) -> int:
+        """Modules across, without the quiet zone."""
+        return len(self.rows)
+
+    @property
+    def span(self) -> int:
+        """Modules across, with the quiet zone."""
+        return len(self.rows) + 2 * QUIET_ZONE
+
+    @property
+    def print_dots(self) -> int:
+        """Whole printer dots per module at 300 dpi so that code and quiet zone fit 28 mm."""
+        return PRINT_SPAN_DOTS // self.span
+
+    @property
+    def print_mm(self) -> float:
+        """Millimetres across on paper, quiet zone included."""
+        return self.span * self.print_dots * 25.4 / PRINT_DPI
+
+
+def qr_content(public_url: str, scan_code: str, token_digits: str | None = None) -> str:
+    """What the QR code of a copy says.
+
+    `public_url` is `https://host`, or `http://host:port` for a local demonstration. Scheme and host
+    know no case and become upper case; a path does know case and stays as it is (byte mode, a larger symbol).
+
+    Raises:
+        BadDocument: the address has no host, or carries a query, fragment, user or non-ASCII character; or
+            the token is not digits.
+    """
+    parts = urlsplit(public_url)
+    odd = parts.query or parts.fragment or "@" in parts.netloc or not public_url.isascii()
+    if parts.scheme not in ("http", "https") or not parts.hostname or odd:
+        raise BadDocument(
+            Words(
+                f"公开网址不可用于二维码：{public_url}",
+                f"This public address cannot go into a QR code: {public_url}",
+            ),
+            hint="set VERIFY_PUBLIC_URL to https://<host>",
+        )
+    if token_digits is not None and not (token_digits.isascii() and token_digits.isdigit()):
+        raise BadDocument(Words("令牌只能由数字组成。", "The token must be digits only."))
+    host = f"{parts.scheme}://{parts.netloc}".upper()
+    address = f"{host}{parts.path.rstrip('/')}/V/{scan_code}"
+    return address if token_digits is None else f"{address}#{token_digits}"
+
+
+def make_qr(content: str) -> QrCode:
+    """Draw the symbol at level M and decode it again.
+
+    Raises:
+        BadDocument: not ASCII, longer than version 12 holds, or no mask gives a symbol that decodes.
+    """
+    segments = _segments(content)
+    for mask in MASKS:
+        code = _draw(content, segments, mask)
+        if _decodes(code.rows, content):
+            return code
+    raise _unreadable_again()
+
+
+def _segments(content: str) -> list[QRData]:
+    """Alphanumeric address, byte `#`, numeric token; anything else goes into one byte segment."""
+    if not content.isascii() or not content.isprintable() or not content:
+        raise BadDocument(
+            Words("二维码内容须为 ASCII 字符。", "The content of the QR code must be printable ASCII.")
+        )
+    data = content.encode()
+    found = _WITH_TOKEN.fullmatch(data)
+    address: bytes = found[1] if found else data
+    mode: Literal[2, 4] = ALPHANUMERIC if _ALPHANUMERIC.fullmatch(address) else BYTE
+    segments = [QRData(address, mode=mode)]
+    if found:
+        segments += [QRData(b"#", mode=BYTE), QRData(found[2], mode=NUMERIC)]
+    return segments
+
+
+def _draw(content: str, segments: list[QRData], mask: int) -> QrCode:
+    symbol = qrcode.QRCode(error_correction=ERROR_CORRECT_M, mask_pattern=mask)
+    for segment in segments:
+        symbol.add_data(segment, optimize=0)
+    try:
+        version = symbol.best_fit()
+    except (DataOverflowError, ValueError):
+        version = MAX_VERSION + 1
+    if version > MAX_VERSION:
+        raise BadDocument(
+            Words(
+                "二维码内容过长，手机无法可靠扫描。",
+                "The QR content is too long for a phone to read reliably.",
+            ),
+            hint="use a shorter VERIFY_PUBLIC_URL",
+        )
+    symbol.make(fit=False)
+    return QrCode(content, version, mask, tuple(bytes(map(bool, row)) for row in symbol.modules))
+
+
+def _picture(rows: tuple[bytes, ...], dots: int) -> Image.Image:
+    """Black on white, quiet zone included, `dots` pixels a module."""
+    side = len(rows)
+    ink = b"".join(rows).translate(bytes((255, 0)) + bytes(254))
+    page = Image.new("L", (side + 2 * QUIET_ZONE,) * 2, 255)
+    page.paste(Image.frombytes("L", (side, side), ink), (QUIET_ZONE, QUIET_ZONE))
+    return page.resize((page.width * dots,) * 2, Image.Resampling.NEAREST)
+
+
+def _decodes(rows: tuple[bytes, ...], content: str) -> bool:
+    return _texts(_picture(rows, 3)) == [content]
+
+
+def _texts(picture: Image.Image) -> list[str]:
+    grey = picture if picture.mode == "L" else picture.convert("L")
+    view = memoryview(grey.tobytes()).cast("B", (grey.height, grey.width))
+    found = zxingcpp.read_barcodes(view, formats=_QR_ONLY, text_mode=zxingcpp.TextMode.Plain)
+    return list(dict.fromkeys(symbol.text for symbol in found if symbol.valid))
+
+
+def _unreadable_again() -> BadDocument:
+    return BadDocument(
+        Words(
+            "生成的二维码无法读回，已停止输出。", "The QR code drawn does not read back; it was not let out."
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _made(content: str) -> QrCode:
+    """One copy's code is drawn once for its PNG, SVG and PDF when they are asked for together."""
+    return make_qr(content)
+
+
+def render_qr_png(content: str, *, dots_per_module: int = 5, dpi: int = PRINT_DPI) -> bytes:
+    """A 1-bit PNG, `dots_per_module` pixels a module, quiet zone included, its true size in `pHYs`.
+
+    The finished file is opened and decoded before it leaves; same input, same bytes.
+
+    Raises:
+        BadDocument: see `make_qr`; or `dots_per_module` is outside 1 to 40.
+    """
+    if not 1 <= dots_per_module <= 40:
+        raise BadDocument(Words("每个模块须为 1 至 40 个点。", "A module must be 1 to 40 dots."))
+    out = io.BytesIO()
+    picture = _picture(_made(content).rows, dots_per_module).convert("1", dither=Image.Dither.NONE)
+    picture.save(out, "PNG", dpi=(dpi, dpi), compress_level=6)
+    data = out.getvalue()
+    if _texts(Image.open(io.BytesIO(data), formats=["PNG"])) != [content]:
+        raise _unreadable_again()
+    return data
+
+
+def render_qr_svg(content: str) -> str:
+    """An SVG of one path, one horizontal run of dark modules per step, sized for print at 300 dpi.
+
+    The path is read back into modules and decoded before it leaves; same input, same text.
+
+    Raises:
+        BadDocument: see `make_qr`.
+    """
+    code = _made(content)
+    svg = qr_svg(code)
+    if not _decodes(_rows_of(svg, code.side), content):
+        raise _unreadable_again()
+    return svg
+
+
+def qr_svg(code: QrCode) -> str:
+    """The drawing alone, for a caller that holds a finished `QrCode`."""
+    size = f"{code.print_mm:.3f}mm"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" '
+        f'viewBox="0 0 {code.span} {code.span}" shape-rendering="crispEdges">'
+        f'<path fill="#fff" d="M0 0h{code.span}v{code.span}H0z"/><path d="{_runs(code.rows)}"/></svg>\n'
+    )
+
+
+def _runs(rows: tuple[bytes, ...]) -> str:
+    steps: list[str] = []
+    for y, row in enumerate(rows, QUIET_ZONE):
+        for run in re.finditer(rb"\x01+", row):
+            width = run.end() - run.start()
+            steps.append(f"M{run.start() + QUIET_ZONE} {y}h{width}v1h-{width}z")
+    return "".join(steps)
+
+
+def _rows_of(svg: str, side: int) -> tuple[bytes, ...]:
+    """The modules that the runs of an SVG paint."""
+    rows = [bytearray(side) for _ in range(side)]
+    for x, y, width in (map(int, run) for run in _RUN.findall(svg.rpartition("<path")[2])):
+        rows[y - QUIET_ZONE][x - QUIET_ZONE : x - QUIET_ZONE + width] = b"\x01" * width
+    return tuple(map(bytes, rows))
+
+
+def render_qr_terminal(content: str, *, colour: bool = False) -> str:
+    """Two modules a character, quiet zone included.
+
+    With `colour` (the output is a terminal) each line sets black on white from the fixed part of the
+    256-colour palette, so it reads the same on dark and light terminals. Without, light modules are solid
+    blocks: right on dark terminals, inverted on light ones, which most scanners still read.
+
+    Raises:
+        BadDocument: see `make_qr`.
+    """
+    code = _made(content)
+    rows = _framed(code)
+    marks = " ▄▀█" if colour else "█▀▄ "  # indexed by 2 × upper dark + lower dark
+    lines = [
+        "".join(marks[2 * a + b] for a, b in zip(*pair, strict=True))
+        for pair in zip(*[iter(rows)] * 2, strict=True)
+    ]
+    if not _decodes(_rows_from(lines, marks, code.side), content):
+        raise _unreadable_again()
+    if colour:
+        lines = [f"\x1b[38;5;16;48;5;231m{line}\x1b[0m" for line in lines]
+    return "\n".join(lines) + "\n"
+
+
+def _framed(code: QrCode) -> list[bytes]:
+    """The rows with quiet zone, one light row more to make them even."""
+    blank = bytes(code.span)
+    edge = bytes(QUIET_ZONE)
+    rows = [blank] * QUIET_ZONE + [edge + row + edge for row in code.rows] + [blank] * QUIET_ZONE
+    return rows + [blank] * (len(rows) % 2)
+
+
+def _rows_from(lines: list[str], marks: str, side: int) -> tuple[bytes, ...]:
+    """The modules that the characters of a terminal show."""
+    rows: list[bytes] = []
+    for line in lines:
+        pairs = [marks.index(mark) for mark in line[QUIET_ZONE : QUIET_ZONE + side]]
+        rows += [bytes(pair >> 1 for pair in pairs), bytes(pair & 1 for pair in pairs)]
+    return tuple(rows[QUIET_ZONE : QUIET_ZONE + side])
+
+
+def read_qr(data: bytes, limits: PictureLimits = SCAN_LIMITS) -> list[str]:
+    """The text of every QR code in an uploaded PNG or JPEG, each once, at most 8.
+
+    Bounded in bytes, pixels and scans before decoding; the texts are untrusted.
+
+    Raises:
+        Unreadable: the picture is refused (see `open_picture`) or shows no QR code.
+    """
+    texts = [text for text in _texts(open_picture(data, limits)) if 0 < len(text) <= MAX_TEXT]
+    if not texts:
+        raise Unreadable(
+            Words(
+                "图片中没有可识别的二维码，请靠近并对准后重拍。",
+                "No QR code can be read in this picture; come closer and try again.",
+            )
+        )
+    return texts[:8]
