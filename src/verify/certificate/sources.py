@@ -1,0 +1,43 @@
+"""Titles of the rules that faults cite, each written once.
+
+Where only a restatement of a rule was available, the title is the one the restatement names.
+"""
+
+from typing import Final
+
+SKILL_MEASURES: Final = "《职业技能等级证书管理办法》"
+"""Rules of an assessment agency on skill-level certificates; interpreted by the agency (art. 26)."""
+CHANGZHOU_RULES: Final = "《常州市职业资格证书核发和管理工作规定》"
+"""In force from 2016-01-01."""
+JILIN_DRAFT: Final = "《吉林省职业技能考核鉴定机构备案及管理办法（试行）》（征求意见稿）"
+"""A draft for comment."""
+GUIZHOU_LETTER: Final = "黔人社厅函〔2013〕57号"
+QUALITY_NOTICE_1996: Final = "《劳动部关于加强职业技能鉴定质量管理的通知》（劳部发〔1996〕362号）"
+NUMBER_RULE_22: Final = "《职业技能等级证书编码规则（试行）》（人社鉴发〔2019〕2号）"
+NUMBER_RULE_SPECIAL: Final = "《特级技师证书编码规则》"
+"""Two capital letters and twenty digits, the same seven parts."""
+NUMBER_RULE_16: Final = "《职业技能鉴定编码规则》"
+STYLE_NOTICE: Final = "人社鉴发〔2021〕1号"
+"""What stands on the face and how it is worded."""
+REISSUE_NOTICE_2009: Final = "人社厅发〔2009〕137号第七条"
+NAME_NOTICE: Final = "民委发〔2016〕33号"
+"""The separator is U+00B7; a name field holds at least 50 characters; all of GB 18030."""
+RESIDENT_ID_STANDARD: Final = "GB 11643-1999"
+PROVINCE_STANDARD: Final = "GB/T 2260"
+ID_TYPE_STANDARD: Final = "GA/T 517"
+CHARACTER_STANDARD: Final = "GB 18030-2022"
+DICTIONARY: Final = "《中华人民共和国职业分类大典（2022年版）》"
+PERMANENT_RESIDENT_NOTE: Final = "外国人永久居留身份证（2023版）适配说明"
+HONG_KONG_PERMIT_2024: Final = "国家移民管理局公告（2024-07-10起签发港澳非中国籍永久性居民通行证）"
+SISTER_ELICENCE: Final = "国家电子证照工程标准（照片 jpg/png，不大于 50 KB）"
+PRODUCT: Final = "product rule"
+"""No law says it; this service decided it."""
+
+FACE_FIELDS: Final = SKILL_MEASURES + "第十一条"
+WORK_TYPE_RULE: Final = SKILL_MEASURES + "第十二条"
+NUMBER_RULE: Final = SKILL_MEASURES + "第十三条"
+LEVELS_RULE: Final = SKILL_MEASURES + "第七条"
+RESULTS_RULE: Final = SKILL_MEASURES + "第八条"
+SCOPE_RULE: Final = SKILL_MEASURES + "第九条"
+QUALIFICATION_RESULTS_RULE: Final = CHANGZHOU_RULES + "第十一条至第十四条"
+QUALIFICATION_SCOPE_RULE: Final = CHANGZHOU_RULES + "第三条、第八条"
