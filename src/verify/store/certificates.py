@@ -280,7 +280,11 @@ def _insert(
 ) -> Program[None]:
     """Write the rows of the fresh drafts; duplicates inside one call are refused here."""
     first: dict[bytes, str] = {}
-    certificates, copies, finders, keys, photos = [], [], [], [], []
+    certificates: list[Row] = []
+    copies: list[Row] = []
+    finders: list[Row] = []
+    keys: list[Row] = []
+    photos: list[Row] = []
     for i, draft in enumerate(drafts):
         outcome = outcomes[i]
         if not isinstance(outcome, Prepared) or not outcome.fresh:
@@ -350,7 +354,7 @@ class Abandoned(msgspec.Struct, frozen=True):
 def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed | Abandoned]]:
     """Record signatures and make the copies current; a copy that someone completed before is left as it is."""
     pending = {p.number: p for p in (yield from read_pending([s.number for s in signed]))}
-    blocked = yield from _blocked(list(pending.values()))
+    blocked = yield from _blocked(list(pending.values()), to_micros(origin.at))
     journal = yield from open_journal(origin)
     results: list[Completed | Abandoned] = []
     firsts: list[Row] = []
@@ -384,25 +388,23 @@ def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed
     return results
 
 
-def _blocked(pending: Sequence[Pending]) -> Program[dict[str, str]]:
+def _blocked(pending: Sequence[Pending], at: int) -> Program[dict[str, str]]:
     """Which of these may not be issued because of their agency, key or predecessor as they are now."""
-    agencies = {code: state for code, state in (yield from run("agency_states", [p.agency for p in pending]))}
-    keys = {kid: state for kid, state in (yield from run("signing_key_states", [p.kid for p in pending]))}
+    agencies: dict[str, str] = dict((yield from run("agency_states", [p.agency for p in pending])))
+    keys: dict[str, str] = dict((yield from run("signing_key_states", [p.kid for p in pending])))
     predecessors = [p.replaces for p in pending if p.replaces and p.state == "prepared"]
-    status = {}
-    if predecessors:
-        status = {row[0]: row[2] for row in (yield from run("read_state", predecessors))}
+    replaceable: set[str] = set()
+    for row in (yield from run("read_state", predecessors)) if predecessors else ():
+        _, _, status, _, until, *_ = row
+        if status == "valid" or (status == "suspended" and until is not None and until <= at):
+            replaceable.add(row[0])
     blocked: dict[str, str] = {}
     for one in pending:
         if agencies.get(one.agency) != "active":
             blocked[one.number] = "agency"
         elif keys.get(one.kid) == "compromised":
             blocked[one.number] = "key"
-        elif (
-            one.replaces
-            and one.state == "prepared"
-            and status.get(one.replaces) not in ("valid", "suspended")
-        ):
+        elif one.replaces and one.state == "prepared" and one.replaces not in replaceable:
             blocked[one.number] = "predecessor"
     return blocked
 

@@ -55,7 +55,7 @@ def change_status(changes: Sequence[Change], owner: str | None, origin: Origin) 
             raise NotFound(
                 Words(f"未找到证书 {change.number}。", f"There is no certificate {change.number} here.")
             )
-        _, _, status, revision, until, reason, *_ = row
+        _, _, status, revision, until, *_ = row
         if _stands(change, row, origin.at):
             done.append(Changed(change.number, revision, fresh=False))
             continue

@@ -61,7 +61,7 @@ def find(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[Found]:
     by_code: dict[str, str] = {}
     by_tag: dict[bytes, tuple[str, ...]] = {}
     if scan_codes:
-        by_code = {code: number for code, number in (yield from run("find_scan_codes", list(scan_codes)))}
+        by_code = dict((yield from run("find_scan_codes", list(scan_codes))))
     if tags:
         for tag, number in (yield from run("find_tags", list(tags))):
             by_tag[tag] = (*by_tag.get(tag, ()), number)

@@ -6,6 +6,7 @@ each in a savepoint of its own, and commits once: the disk is asked once for man
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import queue
 import threading
@@ -84,7 +85,7 @@ class _Writer:
         self._thread = threading.Thread(target=self._run, name="verify-writer", daemon=True)
         self._thread.start()
 
-    def put(self, program: Callable[[], Program[T]]) -> "asyncio.futures.Future[T] | Any":
+    def put(self, program: Callable[[], Program[T]]) -> "concurrent.futures.Future[T]":
         job = _Job(program)
         self._jobs.put(job)
         return job.done
@@ -157,8 +158,6 @@ class _Job:
     """A program on its way through the writer."""
 
     def __init__(self, program: Callable[[], Program[Any]]) -> None:
-        import concurrent.futures
-
         self.program = program
         self.value: Any = None
         self.error: BaseException | None = None
@@ -182,7 +181,7 @@ def _drive(connection: apsw.Connection, statements: Any, program: Program[T]) ->
     try:
         step: Step = next(program)
         while True:
-            if type(step) is Run:
+            if isinstance(step, Run):
                 rows = connection.execute(statements[step.name], _bind(step.args)).fetchall()
             else:
                 connection.executemany(statements[step.name], step.rows)

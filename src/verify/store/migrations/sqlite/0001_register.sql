@@ -128,6 +128,7 @@ create unique index certificate_once on certificate (business_tag, business_nth)
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
 create index certificate_unfinished on certificate (status) where status = 'prepared';
 
+-- The arrows of certificate/status.py; suspended>replaced is walked through a suspension that has lapsed.
 create trigger certificate_arrows before update of status on certificate
 when old.status <> new.status and old.status || '>' || new.status not in
   ('prepared>valid', 'prepared>void', 'valid>suspended', 'suspended>valid',
