@@ -205,12 +205,14 @@ def _set(values: list[Any]) -> str:
 
 
 def _connect(path: Path, *, read_only: bool) -> apsw.Connection:
-    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    """Readers open the file for writing too and then forbid it: after a crash, whoever comes first must be
+    able to recover the WAL."""
     try:
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
+        connection.execute(f"pragma query_only = {int(read_only)}")
         connection.execute("pragma mmap_size = 1073741824")
         connection.execute("pragma cache_size = -16384")
     except apsw.Error as error:
