@@ -28,6 +28,10 @@ class Disk(apsw.VFS):
     def xOpen(self, name: object, flags: list[int]) -> apsw.VFSFile:
         return DiskFile(self, name, flags)
 
+    def xDelete(self, name: str, sync_folder: bool) -> None:
+        super().xDelete(name, sync_folder)
+        self.platter.pop(name, None)
+
     def cut_power(self, into: Path) -> Path:
         """The files as a machine would find them after the cut."""
         into.mkdir()
