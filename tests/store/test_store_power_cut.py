@@ -32,11 +32,12 @@ class Disk(apsw.VFS):
         super().xDelete(name, sync_folder)
         self.platter.pop(name, None)
 
-    def cut_power(self, into: Path) -> Path:
+    def cut_power(self, folder: Path, into: Path) -> Path:
         """The files as a machine would find them after the cut."""
         into.mkdir()
         for name, content in self.platter.items():
-            (into / Path(name).name).write_bytes(content)
+            if Path(name).parent == folder:
+                (into / Path(name).name).write_bytes(content)
         return into / "verify.db"
 
 
@@ -95,7 +96,7 @@ async def survivors(disk: Disk, folder: Path, *, full: bool) -> list[int]:
     found = []
     for i in range(COMMITS):
         await store.write(lambda i=i: add(i))
-        after = SqliteStore(disk.cut_power(folder / f"cut{i}"))
+        after = SqliteStore(disk.cut_power(folder, folder / f"cut{i}"))
         found.append(len(await after.read(list_agencies)))
         await after.close()
     await store.close()
