@@ -73,6 +73,18 @@ class TooLarge(VerifyError):
     code = "too-large"
 
 
+class TooSlow(VerifyError):
+    """The request body did not arrive in time. 请求内容未能及时送达。"""
+
+    code = "too-slow"
+
+
+class NotAllowed(VerifyError):
+    """This address does not know this method. 该地址不支持此请求方法。"""
+
+    code = "method-not-allowed"
+
+
 class UnsupportedMedia(VerifyError):
     """This content type is not accepted here. 不支持该内容类型。"""
 
