@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
+from verify.certificate.level import LEVELS as FACE_LEVELS
 from verify.errors import Words
 
 KINDS: Final = MappingProxyType(
@@ -12,30 +13,15 @@ KINDS: Final = MappingProxyType(
     }
 )
 
-SKILL_LEVELS: Final = MappingProxyType(
+LEVELS: Final = MappingProxyType(
     {
-        "5": Words("五级/初级工", "Level 5 / Junior Worker"),
-        "4": Words("四级/中级工", "Level 4 / Intermediate Worker"),
-        "3": Words("三级/高级工", "Level 3 / Senior Worker"),
-        "2": Words("二级/技师", "Level 2 / Technician"),
-        "1": Words("一级/高级技师", "Level 1 / Senior Technician"),
-        "special": Words("特级技师", "Distinguished Technician"),
-        "chief": Words("首席技师", "Chief Technician"),
+        "skill_level": {str(level): row.skill_level for level, row in FACE_LEVELS.items()},
+        "qualification": {
+            str(level): row.qualification for level, row in FACE_LEVELS.items() if row.qualification
+        },
     }
 )
-"""Wording on the face (人社鉴发〔2021〕1号)."""
-
-QUALIFICATION_LEVELS: Final = MappingProxyType(
-    {
-        "5": Words("初级（国家职业资格五级）", "Junior (national qualification level 5)"),
-        "4": Words("中级（国家职业资格四级）", "Intermediate (national qualification level 4)"),
-        "3": Words("高级（国家职业资格三级）", "Senior (national qualification level 3)"),
-        "2": Words("技师（国家职业资格二级）", "Technician (national qualification level 2)"),
-        "1": Words("高级技师（国家职业资格一级）", "Senior technician (national qualification level 1)"),
-    }
-)
-
-LEVELS: Final = MappingProxyType({"skill_level": SKILL_LEVELS, "qualification": QUALIFICATION_LEVELS})
+"""Wording on the face, by kind and level as the API writes them."""
 
 CAUSES: Final = MappingProxyType(
     {
@@ -65,7 +51,9 @@ ID_TYPES: Final = MappingProxyType(
         "FOREIGN_PR_ID_2023": Words(
             "外国人永久居留身份证（2023 版）", "Foreign permanent resident ID (2023 version)"
         ),
-        "FOREIGN_PR_ID_OLD": Words("外国人永久居留身份证（旧版）", "Foreign permanent resident ID (old version)"),
+        "FOREIGN_PR_ID_OLD": Words(
+            "外国人永久居留身份证（旧版）", "Foreign permanent resident ID (old version)"
+        ),
         "MILITARY_ID": Words("军官证/军人证", "Military ID"),
         "HOUSEHOLD_REGISTER": Words("户口簿", "Household register"),
         "OTHER": Words("其他证件", "Other document"),

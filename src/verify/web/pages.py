@@ -137,6 +137,9 @@ class Pages:
         checks = [_check_view(check, lang) for check in report.get("checks", ())]
         view = _answer_view(report, lang, "scan", checked_at)
         kind = _report_kind(view["verdict"], checks)
+        sentence = view["sentence"] if kind == view["verdict"] else ""
+        if kind == "unavailable":
+            view["verdict"] = kind
         return self._render(
             lang,
             "report.html",
@@ -146,7 +149,7 @@ class Pages:
             view=view,
             checks=checks,
             kind=kind,
-            sentence=view["sentence"] if kind == view["verdict"] else "",
+            sentence=sentence,
         )
 
     def _render(self, lang: Lang, template: str, **values: Any) -> bytes:
@@ -242,7 +245,7 @@ def _copy_view(copy: Mapping[str, Any] | None, lang: Lang, asked: Asked) -> dict
         "number": number,
         "current": copy["current"],
         "current_number": current_number,
-        "ended_at": _moment(copy.get("ended_at")),
+        "ended_on": _moment(copy.get("ended_at"))[:10],
         "steps": [
             {
                 "number": step,
@@ -256,7 +259,7 @@ def _copy_view(copy: Mapping[str, Any] | None, lang: Lang, asked: Asked) -> dict
 
 
 def _cause(copy: Mapping[str, Any], lang: Lang) -> str:
-    cause = copy.get("cause")
+    cause = copy.get("cause", "original")
     return _say(CAUSES[cause], lang) if cause in CAUSES else ""
 
 
