@@ -19,6 +19,10 @@ from verify.proof.public import load_public
 NAME_CHARACTERS = 64
 """Upper bound of organisation and common name (RFC 5280 appendix A.1); longer names are cut."""
 
+COMMON_NAME_BYTES = 64
+"""Many readers count the bound of the common name in UTF-8 bytes: 21 Han characters. The whole name stands in
+the organisation."""
+
 SERIAL_BYTES = 16
 """Random; RFC 5280 §4.1.2.2 allows 20 octets, CA/Browser practice wants at least 64 random bits."""
 
@@ -120,11 +124,15 @@ def _name(organisation: str, common: str, identifier: str | None) -> x509.Name:
     parts = [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:NAME_CHARACTERS]),
-        x509.NameAttribute(NameOID.COMMON_NAME, common[:NAME_CHARACTERS]),
+        x509.NameAttribute(NameOID.COMMON_NAME, _fit(common)),
     ]
     if identifier is not None:
         parts.append(x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, identifier))
     return x509.Name(parts)
+
+
+def _fit(name: str) -> str:
+    return name.encode()[:COMMON_NAME_BYTES].decode(errors="ignore")
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -99,7 +99,7 @@ def _header(protected: str) -> Header:
         raise Unreadable
     try:
         header = msgspec.json.decode(parse_b64url(protected), type=Header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable from error
     if _encoded(header) != protected.encode() + b".":
         raise Unreadable

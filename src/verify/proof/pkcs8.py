@@ -9,7 +9,7 @@ import os
 from base64 import encodebytes
 from collections.abc import Callable
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import (
@@ -65,7 +65,7 @@ def decrypt_pem(pem: bytes, passphrase: str) -> KeyPair:
         raise BadKey(what, hint="restore the file from its backup")
     try:
         private = load_pem_private_key(pem, secret)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError, MemoryError) as error:
         what = Words("无法解密：口令不符或文件已损坏。", "Wrong passphrase, or the key file is damaged.")
         raise BadKey(what, hint="check VERIFY_KEY_PASSPHRASE; else restore the file from backup") from error
     return key_pair(private)

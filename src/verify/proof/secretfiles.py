@@ -25,9 +25,15 @@ def read_secret(path: Path) -> bytes:
     except OSError as error:
         what = Words(f"无法打开密钥文件 {path}。", f"The key file {path} cannot be opened: {error.strerror}.")
         raise BadKey(what, hint=f"ls -l {path}; it must be a plain file of the service's user") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         _check(path, os.fstat(handle))
-        return file.read(LIMIT_BYTES)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(LIMIT_BYTES)
+    except OSError as error:
+        what = Words(f"无法读取密钥文件 {path}。", f"The key file {path} cannot be read: {error.strerror}.")
+        raise BadKey(what, hint="check the disk, then restore the file from its backup") from error
+    finally:
+        os.close(handle)
 
 
 def write_secret(path: Path, data: bytes, *, replace: bool = False) -> None:
