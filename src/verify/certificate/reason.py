@@ -154,7 +154,7 @@ REASONS: Final[dict[str, Reason]] = {
         ),
         Reason(
             "TRANSFERRED",
-            Words("转让（出借、出租）", "Transferred, lent or rented"),
+            Words("转让（出借、出租）", "Transferred / lent / rented"),
             _RECALLED,
             Scope.CERTIFICATE,
             _BOTH,

@@ -159,13 +159,14 @@ def _read_holder(
 
 
 def _read_face(request: IssueRequest, agency: Agency, today: dt.date, faults: list[Fault]) -> Face | None:
-    before = len(faults)
     kind = _read_kind(request.kind, agency.kind, faults)
+    batch = free_text(request.batch, "/batch", MAX_BATCH, faults)
+    before = len(faults)
     occupation = _attempt(lambda: parse_occupation(request.occupation.code, request.occupation.name), faults)
     work_type = _attempt(lambda: parse_work_type(request.work_type), faults) if request.work_type else None
     level = _read_level(request.level, agency, faults)
     issued_on = _read_date(request.issued_on, agency.kind, today, faults)
-    batch = free_text(request.batch, "/batch", MAX_BATCH, faults)
+    # A wrong kind or batch label does not hide what else is wrong; the other parts are all needed to go on.
     if len(faults) > before or occupation is None or level is None or issued_on is None:
         return None
     return Face(kind, agency.code, occupation, work_type, level, issued_on, batch)
