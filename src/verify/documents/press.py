@@ -10,13 +10,14 @@ import typst
 
 from verify.documents.glyphs import BUNDLED_FONT, refuse_missing
 from verify.documents.ornament import flourish_svg, ornament_svg
-from verify.documents.qr import make_qr, qr_svg
+from verify.documents.qr import PRINT_DPI, make_qr, render_qr_svg, shows_code, unreadable_again
 from verify.documents.sheet import Sheet, sheet_data
 from verify.errors import BadDocument, Words
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MIN_PPI: Final = 36.0
 MAX_PPI: Final = 600.0
+SCANNABLE_PIXELS: Final = 2
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -60,10 +61,13 @@ class Press:
             BadDocument: a character without a glyph (named with its code point), a text too long for its
                 place, or QR content that cannot be drawn.
         """
-        return self._compile(sheet, "pdf", None)
+        return self._compile(sheet, "pdf", PRINT_DPI)
 
     def render_png(self, sheet: Sheet, ppi: float = 144) -> bytes:
         """The same page as a picture, `ppi` pixels an inch (36 to 600).
+
+        From about 110 ppi on a module is two pixels or more, and the code is read back from the finished picture
+        before it leaves; below, the picture is a preview whose code cannot be scanned.
 
         Raises:
             BadDocument: as `render_pdf`; or `ppi` out of range.
@@ -72,15 +76,18 @@ class Press:
             raise BadDocument(
                 Words("分辨率须为每英寸 36 至 600 像素。", "The resolution must be 36 to 600 ppi.")
             )
-        return self._compile(sheet, "png", ppi)
+        png = self._compile(sheet, "png", ppi)
+        if make_qr(sheet.qr_content).dots(ppi) >= SCANNABLE_PIXELS and not shows_code(png, sheet.qr_content):
+            raise unreadable_again()
+        return png
 
-    def _compile(self, sheet: Sheet, form: Literal["pdf", "png"], ppi: float | None) -> bytes:
+    def _compile(self, sheet: Sheet, form: Literal["pdf", "png"], ppi: float) -> bytes:
         refuse_missing("".join(_texts(sheet_data(sheet))), self._extra_fonts)
         try:
             pages = self._compiler.compile(
                 format=form,
-                ppi=ppi,
-                sys_inputs=self._inputs(sheet),
+                ppi=ppi if form == "png" else None,
+                sys_inputs=_inputs(sheet, self._families, ppi),
                 pdf_standards=["a-3a", "ua-1"] if form == "pdf" else [],
                 timestamp=int(sheet.issued_at.astimezone(dt.UTC).timestamp()),
             )
@@ -90,19 +97,18 @@ class Press:
             raise BadDocument(Words("内容超出一页。", "The content does not fit one page."))
         return pages
 
-    def _inputs(self, sheet: Sheet) -> dict[str, str]:
-        code = make_qr(sheet.qr_content)
-        inputs = {
-            "sheet": _ENCODER.encode(sheet_data(sheet)).decode(),
-            "fonts": self._families,
-            "ornament": ornament_svg(),
-            "flourish": flourish_svg(),
-            "qr": qr_svg(code),
-            "qr_mm": f"{code.print_mm:.4f}",
-        }
-        return (
-            inputs if sheet.photo is None else inputs | {"photo": _ENCODER.encode(list(sheet.photo)).decode()}
-        )
+
+def _inputs(sheet: Sheet, families: str, dpi: float) -> dict[str, str]:
+    """What the template reads; the code's width makes a module a whole number of dots at `dpi`."""
+    inputs = {
+        "sheet": _ENCODER.encode(sheet_data(sheet)).decode(),
+        "fonts": families,
+        "ornament": ornament_svg(),
+        "flourish": flourish_svg(),
+        "qr": render_qr_svg(sheet.qr_content),
+        "qr_mm": f"{make_qr(sheet.qr_content).width_mm(dpi):.4f}",
+    }
+    return inputs if sheet.photo is None else inputs | {"photo": _ENCODER.encode(list(sheet.photo)).decode()}
 
 
 def _texts(value: object) -> Iterator[str]:

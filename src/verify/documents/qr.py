@@ -29,8 +29,8 @@ MAX_VERSION: Final = 12
 MASKS: Final = (3, 0, 1, 2, 4, 5, 6, 7)
 """Mask 3 first: any mask is legal, and trying all eight would cost seven eighths of the time."""
 PRINT_DPI: Final = 300
-PRINT_SPAN_DOTS: Final = 330
-"""28 mm at 300 dpi: the square on the certificate that code and quiet zone must fit."""
+PRINT_SPAN_MM: Final = 28.0
+"""The square on the certificate that code and quiet zone must fit."""
 NUMERIC: Final = 1
 ALPHANUMERIC: Final = 2
 BYTE: Final = 4
@@ -64,15 +64,13 @@ class QrCode(msgspec.Struct, frozen=True):
         """Modules across, with the quiet zone."""
         return len(self.rows) + 2 * QUIET_ZONE
 
-    @property
-    def print_dots(self) -> int:
-        """Whole printer dots per module at 300 dpi so that code and quiet zone fit 28 mm."""
-        return PRINT_SPAN_DOTS // self.span
+    def dots(self, dpi: float = PRINT_DPI) -> int:
+        """Whole dots (or pixels) per module at `dpi` so that code and quiet zone fit 28 mm."""
+        return int(PRINT_SPAN_MM * dpi / 25.4) // self.span
 
-    @property
-    def print_mm(self) -> float:
-        """Millimetres across on paper, quiet zone included."""
-        return self.span * self.print_dots * 25.4 / PRINT_DPI
+    def width_mm(self, dpi: float = PRINT_DPI) -> float:
+        """Millimetres across, quiet zone included, for whole dots at `dpi`; 28 where not one dot fits."""
+        return self.span * self.dots(dpi) * 25.4 / dpi or PRINT_SPAN_MM
 
 
 def qr_content(public_url: str, scan_code: str, token_digits: str | None = None) -> str:
@@ -102,8 +100,11 @@ def qr_content(public_url: str, scan_code: str, token_digits: str | None = None)
     return address if token_digits is None else f"{address}#{token_digits}"
 
 
+@lru_cache(maxsize=64)
 def make_qr(content: str) -> QrCode:
     """Draw the symbol at level M and decode it again.
+
+    The last few are remembered: one copy's code is asked for as PNG, SVG and on the page.
 
     Raises:
         BadDocument: not ASCII, longer than version 12 holds, or no mask gives a symbol that decodes.
@@ -113,7 +114,7 @@ def make_qr(content: str) -> QrCode:
         code = _draw(content, segments, mask)
         if _decodes(code.rows, content):
             return code
-    raise _unreadable_again()
+    raise unreadable_again()
 
 
 def _segments(content: str) -> list[QRData]:
@@ -165,6 +166,11 @@ def _decodes(rows: tuple[bytes, ...], content: str) -> bool:
     return _texts(_picture(rows, 3)) == [content]
 
 
+def shows_code(png: bytes, content: str) -> bool:
+    """Whether a picture of our own making shows this code, and no other, to a decoder."""
+    return _texts(Image.open(io.BytesIO(png), formats=["PNG"])) == [content]
+
+
 def _texts(picture: Image.Image) -> list[str]:
     grey = picture if picture.mode == "L" else picture.convert("L")
     view = memoryview(grey.tobytes()).cast("B", (grey.height, grey.width))
@@ -172,18 +178,13 @@ def _texts(picture: Image.Image) -> list[str]:
     return list(dict.fromkeys(symbol.text for symbol in found if symbol.valid))
 
 
-def _unreadable_again() -> BadDocument:
+def unreadable_again() -> BadDocument:
+    """The error for a code that was drawn and does not read."""
     return BadDocument(
         Words(
             "生成的二维码无法读回，已停止输出。", "The QR code drawn does not read back; it was not let out."
         )
     )
-
-
-@lru_cache(maxsize=64)
-def _made(content: str) -> QrCode:
-    """One copy's code is drawn once for its PNG, SVG and PDF when they are asked for together."""
-    return make_qr(content)
 
 
 def render_qr_png(content: str, *, dots_per_module: int = 5, dpi: int = PRINT_DPI) -> bytes:
@@ -197,11 +198,11 @@ def render_qr_png(content: str, *, dots_per_module: int = 5, dpi: int = PRINT_DP
     if not 1 <= dots_per_module <= 40:
         raise BadDocument(Words("每个模块须为 1 至 40 个点。", "A module must be 1 to 40 dots."))
     out = io.BytesIO()
-    picture = _picture(_made(content).rows, dots_per_module).convert("1", dither=Image.Dither.NONE)
+    picture = _picture(make_qr(content).rows, dots_per_module).convert("1", dither=Image.Dither.NONE)
     picture.save(out, "PNG", dpi=(dpi, dpi), compress_level=6)
     data = out.getvalue()
-    if _texts(Image.open(io.BytesIO(data), formats=["PNG"])) != [content]:
-        raise _unreadable_again()
+    if not shows_code(data, content):
+        raise unreadable_again()
     return data
 
 
@@ -213,21 +214,16 @@ def render_qr_svg(content: str) -> str:
     Raises:
         BadDocument: see `make_qr`.
     """
-    code = _made(content)
-    svg = qr_svg(code)
-    if not _decodes(_rows_of(svg, code.side), content):
-        raise _unreadable_again()
-    return svg
-
-
-def qr_svg(code: QrCode) -> str:
-    """The drawing alone, for a caller that holds a finished `QrCode`."""
-    size = f"{code.print_mm:.3f}mm"
-    return (
+    code = make_qr(content)
+    size = f"{code.width_mm():.3f}mm"
+    svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" '
         f'viewBox="0 0 {code.span} {code.span}" shape-rendering="crispEdges">'
         f'<path fill="#fff" d="M0 0h{code.span}v{code.span}H0z"/><path d="{_runs(code.rows)}"/></svg>\n'
     )
+    if not _decodes(_rows_of(svg, code.side), content):
+        raise unreadable_again()
+    return svg
 
 
 def _runs(rows: tuple[bytes, ...]) -> str:
@@ -257,7 +253,7 @@ def render_qr_terminal(content: str, *, colour: bool = False) -> str:
     Raises:
         BadDocument: see `make_qr`.
     """
-    code = _made(content)
+    code = make_qr(content)
     rows = _framed(code)
     marks = " ▄▀█" if colour else "█▀▄ "  # indexed by 2 × upper dark + lower dark
     lines = [
@@ -265,7 +261,7 @@ def render_qr_terminal(content: str, *, colour: bool = False) -> str:
         for pair in zip(*[iter(rows)] * 2, strict=True)
     ]
     if not _decodes(_rows_from(lines, marks, code.side), content):
-        raise _unreadable_again()
+        raise unreadable_again()
     if colour:
         lines = [f"\x1b[38;5;16;48;5;231m{line}\x1b[0m" for line in lines]
     return "\n".join(lines) + "\n"

@@ -92,9 +92,9 @@ WORDING: Final[Mapping[Kind, Wording]] = {
 
 CAUSES: Final[Mapping[CopyCause, Words]] = {
     CopyCause.ORIGINAL: Words("首次颁发", "original"),
-    CopyCause.LOST: Words("遗失补发", "reissued: lost"),
-    CopyCause.DAMAGED: Words("损坏换发", "reissued: damaged"),
-    CopyCause.CORRECTED: Words("更正换发", "reissued: corrected"),
+    CopyCause.LOST: Words("遗失补发", "after loss"),
+    CopyCause.DAMAGED: Words("损坏换发", "after damage"),
+    CopyCause.CORRECTED: Words("更正换发", "corrected"),
 }
 
 VALIDITY: Final = Words(
