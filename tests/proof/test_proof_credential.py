@@ -39,12 +39,21 @@ from verify.proof.credential import (
 )
 from verify.proof.jws import Header, assemble_compact, parse_compact, signing_input
 from verify.proof.keys import generate_p256
-from verify.proof.public import KeyPurpose, PublicKey, b64url, parse_b64url, to_jwk, verify_signature
+from verify.proof.public import (
+    KeyPurpose,
+    PublicKey,
+    b64url,
+    fingerprint,
+    parse_b64url,
+    to_jwk,
+    verify_signature,
+)
 from verify.proof.signer import SoftSigner
 from verify.proof.trust import (
     CLOCK_SKEW_S,
     assemble_trust_list,
     build_trust_list,
+    claimed_roots,
     jwks,
     trust_signing_input,
     verify_trust_list,
@@ -316,6 +325,20 @@ def test_a_trust_list_without_a_sequence_or_with_two_keys_of_one_id_is_not_built
             build_trust_list(ALL, sequence=sequence, issued_at=NOW, max_age_s=age)
     with pytest.raises(BadKey):
         build_trust_list([PUBLIC, PUBLIC], sequence=1, issued_at=NOW, max_age_s=60)
+
+
+def test_a_reader_who_pinned_nothing_finds_the_root_in_the_list_and_its_fingerprint_to_compare() -> None:
+    roots = claimed_roots(trust())
+    assert set(roots) == {ROOT_PUBLIC.kid}
+    verify_trust_list(trust(), roots, now=NOW)
+    shown = fingerprint(roots[ROOT_PUBLIC.kid])
+    assert shown.startswith(ROOT_PUBLIC.kid + " ") and len(shown.split()) == 8
+
+
+@given(st.binary(max_size=60) | st.from_regex(rb'{"payload":"[A-Za-z]{0,20}","protected":"","signature":""}'))
+def test_arbitrary_bytes_name_no_root(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        claimed_roots(data)
 
 
 def test_the_jwks_holds_the_token_keys_retired_ones_too_and_nothing_private_or_compromised() -> None:

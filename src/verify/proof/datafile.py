@@ -11,11 +11,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from verify.errors import BadKey, Words
 from verify.proof.sealing import DataKeys, DataKeySet, generate_data_keys
-from verify.proof.secretfiles import read_secret, write_secret
+from verify.proof.secretfiles import check_passphrase, read_secret, write_secret
 
 FILE_NAME = "data.keys"
 MAGIC = b"verify data keys 1\n"
-MIN_PASSPHRASE = 8
 
 _SALT_BYTES, _NONCE_BYTES, _MAC_BYTES = 16, 12, 16
 _COST, _BLOCK, _PARALLEL = 1 << 15, 8, 1
@@ -64,10 +63,7 @@ def load_data_keys(directory: Path, passphrase: str) -> DataKeys:
 
 
 def _cipher(passphrase: str, salt: bytes) -> AESGCM:
-    if len(passphrase) < MIN_PASSPHRASE:
-        what = Words("密钥口令缺失或过短。", "The key passphrase is missing or shorter than 8 characters.")
-        raise BadKey(what, hint="set VERIFY_KEY_PASSPHRASE_FILE to a file that holds it, mode 0600")
-    secret = passphrase.encode()
+    secret = check_passphrase(passphrase)
     return AESGCM(
         hashlib.scrypt(secret, salt=salt, n=_COST, r=_BLOCK, p=_PARALLEL, dklen=32, maxmem=64 << 20)
     )

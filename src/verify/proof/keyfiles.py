@@ -5,8 +5,8 @@ from pathlib import Path
 
 from verify.errors import BadKey, Words
 from verify.proof.keys import KeyPair
-from verify.proof.pkcs8 import check_passphrase, decrypt_pem, encrypt_pem
-from verify.proof.secretfiles import read_secret, write_secret
+from verify.proof.pkcs8 import decrypt_pem, encrypt_pem
+from verify.proof.secretfiles import check_passphrase, read_secret, write_secret
 
 _KID = re.compile(r"[0-9a-f]{8}")
 

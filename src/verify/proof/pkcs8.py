@@ -21,9 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from verify.errors import BadKey, Words
 from verify.proof.keys import KeyPair, key_pair
-
-MIN_PASSPHRASE = 8
-"""Characters. A generated passphrase of 20 and more is what the ceremony asks for."""
+from verify.proof.secretfiles import check_passphrase
 
 _BEGIN = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 _END = b"-----END ENCRYPTED PRIVATE KEY-----\n"
@@ -32,14 +30,6 @@ _PBES2 = bytes.fromhex("2a864886f70d01050d")
 _SCRYPT = bytes.fromhex("2b06010401da47040b")
 _AES_256_CBC = bytes.fromhex("60864801650304012a")
 _SEQUENCE, _OID, _OCTETS, _INTEGER = 0x30, 0x06, 0x04, 0x02
-
-
-def check_passphrase(passphrase: str) -> bytes:
-    """The passphrase as bytes. Raises BadKey when it is missing or too short to protect anything."""
-    if len(passphrase) < MIN_PASSPHRASE:
-        what = Words("密钥口令缺失或过短。", "The key passphrase is missing or shorter than 8 characters.")
-        raise BadKey(what, hint="set VERIFY_KEY_PASSPHRASE_FILE to a file that holds it, mode 0600")
-    return passphrase.encode()
 
 
 def encrypt_pem(pair: KeyPair, passphrase: str, random: Callable[[int], bytes] = os.urandom) -> bytes:

@@ -149,6 +149,13 @@ def key_id(alg: Algorithm, key_bytes: bytes) -> str:
     return thumbprint(alg, key_bytes)[:4].hex()
 
 
+def fingerprint(key: PublicKey) -> str:
+    """The whole thumbprint, 64 hex characters in groups of 8, for people to compare. An id of 8 characters can
+    be forged in an afternoon; this cannot. Raises BadKey."""
+    text = thumbprint(key.alg, key.key_bytes).hex()
+    return " ".join(text[at : at + 8] for at in range(0, 64, 8))
+
+
 def by_kid(keys: Iterable[PublicKey]) -> dict[str, PublicKey]:
     """Keys by id. Raises BadKey when two share one, or an id is not the key's own."""
     table: dict[str, PublicKey] = {}

@@ -7,8 +7,19 @@ from pathlib import Path
 
 from verify.errors import BadKey, Words
 
+MIN_PASSPHRASE = 8
+"""Characters. A generated passphrase of 20 and more is what the ceremony asks for."""
+
 LIMIT_BYTES = 1 << 20
 """No key file comes near this; a larger one is refused unread."""
+
+
+def check_passphrase(passphrase: str) -> bytes:
+    """The passphrase as bytes. Raises BadKey when it is missing or too short to protect anything."""
+    if len(passphrase) < MIN_PASSPHRASE:
+        what = Words("密钥口令缺失或过短。", "The key passphrase is missing or shorter than 8 characters.")
+        raise BadKey(what, hint="set VERIFY_KEY_PASSPHRASE_FILE to a file that holds it, mode 0600")
+    return passphrase.encode()
 
 
 def read_secret(path: Path) -> bytes:

@@ -42,7 +42,6 @@ ELLIPSIS = "…"
 _COSE_ALGORITHMS: dict[Algorithm, bytes] = {"ES256": b"\x26", "Ed25519": b"\x32"}
 """COSE ids as CBOR: -7 (RFC 9053 §2.1), -19 (RFC 9864 §2.2)."""
 _ALGORITHMS = {code: name for name, code in _COSE_ALGORITHMS.items()}
-_PROTECTED_BYTES = 9
 _PAYLOAD_AT = 14
 _SIG_CONTEXT = b"\x84\x6aSignature1"
 _CLAIMS_HEAD = b"\x3a\x00\x01\x00\x00\x85"

@@ -130,6 +130,20 @@ def verify_trust_list(
     return TrustList(payload.sequence, payload.issued_at, expires_at, keys)
 
 
+def claimed_roots(data: bytes) -> dict[str, PublicKey]:
+    """The root keys that a list itself names, for a reader who was handed the list and has pinned nothing yet.
+
+    Verifying the list with these proves that it is whole, not whose it is: show the reader
+    `public.fingerprint` of the root to compare with the published one. Raises Unreadable.
+    """
+    try:
+        outer = msgspec.json.decode(data[: MAX_TRUST_BYTES + 1], type=_Flattened)
+        payload = msgspec.json.decode(parse_b64url(outer.payload), type=TrustPayload)
+        return by_kid(_key(entry) for entry in payload.keys if entry.purpose is KeyPurpose.ROOT)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, BadKey) as error:
+        raise Unreadable from error
+
+
 def jwks(keys: Iterable[PublicKey]) -> bytes:
     """The token keys as a JWK Set (RFC 7517 §5): pending, active and retired ones, public members only.
 
