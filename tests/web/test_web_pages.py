@@ -11,10 +11,11 @@ from web_page_samples import HOST, NOW, PAGES, STATIC, answer, checks, every_pag
 
 from verify.web import pages as pages_module
 from verify.web.assets import load_assets
+from verify.web.language import Lang
 from verify.web.page_words import ID_TYPES
 from verify.web.pages import VERDICTS
 
-LANGS = ("zh", "en")
+LANGS: tuple[Lang, ...] = ("zh", "en")
 WORDS = {
     "valid": ("有效", "Valid"),
     "suspended": ("暂停使用", "Suspended"),
@@ -118,7 +119,7 @@ def test_no_template_mark_and_no_python_word_is_left_on_a_page(name: str) -> Non
 
 @pytest.mark.parametrize("lang", LANGS)
 @pytest.mark.parametrize("verdict", sorted(VERDICTS))
-def test_a_verdict_is_told_by_word_class_and_sign_before_anything_else(verdict: str, lang: str) -> None:
+def test_a_verdict_is_told_by_word_class_and_sign_before_anything_else(verdict: str, lang: Lang) -> None:
     body = scan(lang, answer(verdict))
     assert h1_text(body) == WORDS[verdict][LANGS.index(lang)]
     assert [c for c in Page(body).classes() if c.startswith("is-")] == [f"is-{verdict}"]
@@ -136,7 +137,7 @@ def test_signs_have_different_outlines() -> None:
     assert len(outlines) == len(VERDICTS)
 
 
-def unavailable_pages() -> list[tuple[str, bytes]]:
+def unavailable_pages() -> list[tuple[Lang, bytes]]:
     return [
         page
         for lang in LANGS
@@ -149,7 +150,7 @@ def unavailable_pages() -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(("lang", "body"), unavailable_pages())
-def test_could_not_check_never_looks_like_invalid(lang: str, body: bytes) -> None:
+def test_could_not_check_never_looks_like_invalid(lang: Lang, body: bytes) -> None:
     page = Page(body)
     assert h1_text(body) == WORDS["unavailable"][LANGS.index(lang)]
     assert [c for c in page.classes() if c.startswith("is-")] == ["is-unavailable"]
@@ -183,7 +184,7 @@ PERSONAL = (
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_a_number_alone_shows_no_holder_and_no_copy_even_if_the_answer_carries_them(lang: str) -> None:
+def test_a_number_alone_shows_no_holder_and_no_copy_even_if_the_answer_carries_them(lang: Lang) -> None:
     for given in (answer(), {k: v for k, v in answer().items() if k not in ("holder", "copy")}):
         html = PAGES.render_answers(lang, host=HOST, answers=[given], asked="number", checked_at=NOW).decode()
         for part in (*PERSONAL, "证书份次", "<dt>Copy"):
@@ -192,7 +193,7 @@ def test_a_number_alone_shows_no_holder_and_no_copy_even_if_the_answer_carries_t
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_an_absent_part_leaves_neither_label_nor_gap(lang: str) -> None:
+def test_an_absent_part_leaves_neither_label_nor_gap(lang: Lang) -> None:
     given = answer()
     del given["holder"]
     html = scan(lang, given).decode()
@@ -201,7 +202,7 @@ def test_an_absent_part_leaves_neither_label_nor_gap(lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_fields_that_no_page_names_are_never_shown(lang: str) -> None:
+def test_fields_that_no_page_names_are_never_shown(lang: Lang) -> None:
     given = answer(scan_code="SECRETSCANCODE00", token="SECRETTOKEN", results={"theory": 77.25})
     given["holder"]["id_number"] = "99010119900101SECRET"
     given["holder"]["birth"] = "1990-01-01"
@@ -211,7 +212,7 @@ def test_fields_that_no_page_names_are_never_shown(lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_a_typed_id_number_is_never_written_back(lang: str) -> None:
+def test_a_typed_id_number_is_never_written_back(lang: Lang) -> None:
     form = {"ask": "person", "name": "林巧云", "id_type": "PASSPORT", "id_number": "E1234SECRET"}
     fault = {"pointer": "/id_number", "code": "x", "detail": {"zh": "号码不对", "en": "wrong shape"}}
     html = PAGES.render_search(
@@ -234,7 +235,7 @@ def test_the_form_offers_every_identity_document() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_misses_are_the_same_bytes_and_name_every_real_cause(lang: str) -> None:
+def test_misses_are_the_same_bytes_and_name_every_real_cause(lang: Lang) -> None:
     one = PAGES.render_miss(lang, host=HOST, asked="person", checked_at=NOW)
     assert one == PAGES.render_answers(lang, host=HOST, answers=[], asked="person", checked_at=NOW)
     assert len(one) == len(PAGES.render_miss(lang, host=HOST, asked="name", checked_at=NOW))
@@ -302,7 +303,7 @@ def test_several_answers_are_told_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_hostile_text_stays_text(lang: str) -> None:
+def test_hostile_text_stays_text(lang: Lang) -> None:
     given = answer(
         "revoked",
         number=HOSTILE,
@@ -363,7 +364,7 @@ def test_a_report_names_each_check_and_its_outcome_in_words() -> None:
     ("seconds", "zh", "en"), [(5, "5 秒", "5 s"), (61, "2 分钟", "2 min"), (90000, "25 小时", "25 h")]
 )
 def test_a_wait_is_told_in_words_and_never_too_short(seconds: int, zh: str, en: str) -> None:
-    for lang, words in (("zh", zh), ("en", en)):
+    for lang, words in zip(LANGS, (zh, en), strict=True):
         assert words in Page(PAGES.render_problem(lang, host=HOST, status=429, retry_after=seconds)).text
 
 

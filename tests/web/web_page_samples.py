@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from verify.web.assets import load_assets
-from verify.web.pages import Lang, Pages
+from verify.web.language import Lang
+from verify.web.pages import Pages
 
 STATIC = Path(__file__).parents[2] / "static"
 HOST = "verify.example.cn"

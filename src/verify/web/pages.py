@@ -15,9 +15,9 @@ from minijinja import Environment, safe
 
 from verify.errors import Words
 from verify.web.assets import Assets
+from verify.web.language import Lang
 from verify.web.page_words import CAUSES, ID_TYPES, KINDS, LEVELS
 
-Lang: TypeAlias = Literal["zh", "en"]
 Asked: TypeAlias = Literal["scan", "number", "name", "person"]
 """What the asker brought: a scan code, a number alone, number + name, or name + identity document."""
 Answer: TypeAlias = Mapping[str, Any]
@@ -93,6 +93,7 @@ class Pages:
             asked=asked,
             views=views,
             one=views[0] if len(views) == 1 else None,
+            last=next((view for view in views if view["verdict"] != "unavailable"), views[0]),
         )
 
     def render_miss(self, lang: Lang, *, host: str, asked: Asked, checked_at: dt.datetime) -> bytes:
