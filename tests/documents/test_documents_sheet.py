@@ -16,6 +16,7 @@ import pikepdf
 import pytest
 import zxingcpp
 from PIL import Image
+from pylopdf_fonts_zh_cn import sans_path
 
 from verify.certificate.record import CopyCause, Kind
 from verify.documents.glyphs import BUNDLED_FONT, missing_glyphs
@@ -252,10 +253,9 @@ def test_what_does_not_fit_is_refused_and_never_cut_short(press: Press) -> None:
     assert "Name" in refused.value.detail.en
     full = dict.fromkeys(("name", "remark", "work_type", "occupation_name"), "某" * 130)
     assert press.render_pdf(msgspec.structs.replace(LONGEST, **full))
+    more = dict.fromkeys(("level_zh", "blank_serial", "number", "id_number"), "某" * 130)
     with pytest.raises(BadDocument) as refused:
-        press.render_pdf(
-            msgspec.structs.replace(LONGEST, **full, level_zh="某" * 130, blank_serial="某" * 130)
-        )
+        press.render_pdf(msgspec.structs.replace(LONGEST, **full, **more))
     assert "rows" in refused.value.detail.en
 
 
@@ -279,6 +279,15 @@ def test_a_font_file_that_is_none_is_refused(tmp_path: Path) -> None:
     for path in (broken, tmp_path / "absent.ttf"):
         with pytest.raises(BadDocument):
             Press(extra_fonts=[path])
+
+
+def test_an_extra_font_prints_what_the_bundled_one_lacks() -> None:
+    absent = missing_glyphs("".join(map(chr, range(0x20000, 0x2A6E0))))
+    mark = next(mark for mark in absent if not missing_glyphs(mark, [sans_path()]))
+    sheet = msgspec.structs.replace(SHEET, name=f"某{mark}")
+    with pytest.raises(BadDocument):
+        Press().render_pdf(sheet)
+    assert f"某{mark}" in page_text(Press(extra_fonts=[sans_path()]).render_pdf(sheet))
 
 
 def test_text_is_data_and_never_markup(press: Press) -> None:
