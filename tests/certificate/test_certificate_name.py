@@ -147,3 +147,8 @@ def test_a_stored_name_is_stable_and_has_the_key_of_what_was_typed(text):
     assert parse_name(name) == name
     assert fold_name(name) == folded
     name_warnings(name)
+
+
+def test_a_key_of_hostile_length_matches_no_name():
+    marks = "e" + "\u0301\u0323" * 50_000
+    assert len(fold_name(marks)) > 4 * MAX_NAME

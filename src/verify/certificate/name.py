@@ -110,6 +110,10 @@ def fold_name(text: str) -> str:
     """
     if _PLAIN.fullmatch(text) is not None:
         return text
+    if len(text) > 4 * MAX_NAME:
+        return (
+            text.casefold()
+        )  # longer than any stored name, so it matches none; composing it could take long
     folded = text.translate(WIDTH).translate(_TO_KEY)
     return _compose(folded).casefold()
 
