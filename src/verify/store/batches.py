@@ -42,25 +42,10 @@ class RowResult(msgspec.Struct, frozen=True):
     faults: str | None
 
 
-def open_batch(
-    batch_id: str, agency: str, key: str, request: bytes, origin: Origin
-) -> Program[tuple[Batch, bool] | None]:
-    """Begin an upload under an idempotency key, or find the one it began; None when the key is another's.
-
-    The flag tells whether rows may be received: an upload that broke off starts again from its first row.
-    """
-    known = yield from run("find_idempotency", agency, [key])
-    if known:
-        _, earlier, result = known[0]
-        batch = (yield from find_batch(result)) if earlier == request else None
-        if batch is None:
-            return None
-        if batch.state == "receiving":
-            yield from run("clear_batch_rows", batch.id)
-        return batch, batch.state == "receiving"
-    yield from run("insert_idempotency", agency, key, request, batch_id)
+def open_batch(batch_id: str, agency: str, origin: Origin) -> Program[Batch]:
+    """Begin an upload. Nobody sees it before `close_upload`; what breaks off is swept away later."""
     yield from run("insert_batch", batch_id, agency, origin.actor, to_micros(origin.at))
-    return Batch(batch_id, agency, origin.actor, origin.at, "receiving", 0, 0, 0), True
+    return Batch(batch_id, agency, origin.actor, origin.at, "receiving", 0, 0, 0)
 
 
 def add_rows(batch_id: str, rows: Sequence[WaitingRow]) -> Program[None]:
@@ -69,14 +54,47 @@ def add_rows(batch_id: str, rows: Sequence[WaitingRow]) -> Program[None]:
     yield from run_many("insert_batch_row", values)
 
 
-def close_upload(batch_id: str, agency: str, total: int, failed: int, origin: Origin) -> Program[None]:
-    """The upload is complete: its rows may be issued."""
+class KeyTaken(msgspec.Struct, frozen=True):
+    """The idempotency key belongs to another request."""
+
+
+def close_upload(
+    batch_id: str, agency: str, key: str, request: bytes, total: int, failed: int, origin: Origin
+) -> Program[Batch | KeyTaken]:
+    """The upload is complete: it takes its idempotency key and its rows may be issued, in one commit.
+
+    `request` is the keyed digest of the body, known only now that all of it was read. When the key was used
+    before, this upload is thrown away: the answer is the earlier batch, or KeyTaken when the bodies differ.
+    """
+    journal = yield from open_journal(origin)
+    known = yield from run("find_idempotency", agency, [key])
+    if known:
+        yield from discard_batch(batch_id)
+        _, earlier, result = known[0]
+        batch = (yield from find_batch(result)) if earlier == request else None
+        return batch or KeyTaken()
+    yield from run("insert_idempotency", agency, key, request, batch_id)
     yield from run("ready_batch", batch_id, total, failed)
     yield from run("count_batch", batch_id, 0, 0)
-    journal = yield from open_journal(origin)
     data = {"id": batch_id, "agency": agency, "rows": total, "unreadable": failed}
     journal.add(EventKind.BATCH_RECEIVED, data)
     yield from journal.close()
+    batch = yield from find_batch(batch_id)
+    assert batch is not None
+    return batch
+
+
+def discard_batch(batch_id: str) -> Program[None]:
+    """Throw an upload away that was never completed; a completed one stays."""
+    batch = yield from find_batch(batch_id)
+    if batch is not None and batch.state == "receiving":
+        yield from run("clear_batch_rows", batch_id)
+        yield from run("delete_batch", batch_id)
+
+
+def broken_uploads(before: dt.datetime) -> Program[list[str]]:
+    """Uploads begun before that instant and never completed."""
+    return [batch for (batch,) in (yield from run("broken_uploads", to_micros(before)))]
 
 
 def ready_batches() -> Program[list[Batch]]:

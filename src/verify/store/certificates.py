@@ -4,7 +4,8 @@
 A crash between the two leaves prepared rows, which `unfinished` finds and the normal code completes.
 """
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -116,6 +117,8 @@ class Signed(msgspec.Struct, frozen=True):
     credential: str
     renewed: "Renewed | None" = None
     """What a corrected copy changes in the register."""
+    request: bytes | None = None
+    """Keyed digest of the request behind this one copy, where the origin's covers several."""
 
 
 class Renewed(msgspec.Struct, frozen=True):
@@ -162,35 +165,74 @@ class NotEligible(msgspec.Struct, frozen=True):
 _face = msgspec.json.Encoder().encode
 _read_face = msgspec.json.Decoder(Face).decode
 _DEAD = ("void", "revoked", "replaced")
+_WRONG_DATA = "REPLACED_INCORRECT"
+"""The one reason of the list for which a certificate is replaced by another number."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What an idempotency key was used for."""
+
+    request: bytes
+    result: str
+    """A certificate number, `number/copy`, or the id of a batch."""
+    void: bool
+    """The certificate was abandoned: the key may be used again for the same request."""
+
+
+def find_keys(owner: str, keys: Sequence[str]) -> Program[dict[str, Known]]:
+    """Those of `keys` that `owner` has used before."""
+    rows = yield from run("find_idempotency", owner, list(keys))
+    if not rows:
+        return {}
+    void = {number for (number,) in (yield from run("find_void", [row[2] for row in rows]))}
+    return {key: Known(request, result, result in void) for key, request, result in rows}
 
 
 def prepare(agency: str, drafts: Sequence[Draft], origin: Origin) -> Program[list[Outcome]]:
     """Record drafts of one agency: numbered, sealed, findable, not yet public. One outcome for each."""
-    outcomes = yield from _known(agency, drafts)
+    journal = yield from open_journal(origin)
+    place: dict[str, int] = {}  # the same key twice in one call is one request, or a refusal
+    for draft in drafts:
+        place.setdefault(draft.key, len(place))
+    firsts: dict[str, Draft] = {}
+    for draft in drafts:
+        firsts.setdefault(draft.key, draft)
+    unique = list(firsts.values())
+    outcomes = yield from _prepare_each(agency, unique, journal, to_micros(origin.at))
+    yield from journal.close()
+    return [_outcome(draft, firsts[draft.key], outcomes[place[draft.key]]) for draft in drafts]
+
+
+def _outcome(draft: Draft, first: Draft, outcome: Outcome) -> Outcome:
+    if draft is first:
+        return outcome
+    if draft.request != first.request:
+        return KeyTaken()
+    return Prepared(outcome.number, fresh=False) if isinstance(outcome, Prepared) else outcome
+
+
+def _prepare_each(agency: str, drafts: list[Draft], journal: Journal, at: int) -> Program[list[Outcome]]:
+    known = yield from find_keys(agency, [draft.key for draft in drafts])
+    outcomes: list[Outcome | None] = [_earlier(draft, known.get(draft.key)) for draft in drafts]
     yield from _refuse_duplicates(drafts, outcomes)
     yield from _take_brought(drafts, outcomes)
-    journal = yield from open_journal(origin)
-    yield from _take_numbers(drafts, outcomes, journal)
+    twins = _twins(drafts, outcomes)
+    yield from _take_numbers(drafts, outcomes, twins, journal)
+    for i, first in twins.items():
+        outcome = outcomes[first]
+        outcomes[i] = SameCertificate(outcome.number) if isinstance(outcome, Prepared) else outcome
     nth = yield from _duplicate_counts(drafts, outcomes)
-    yield from _insert(agency, drafts, outcomes, nth, journal.seq, to_micros(origin.at))
-    yield from journal.close()
+    yield from _insert(agency, drafts, outcomes, nth, journal.seq, at, known)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _known(owner: str, drafts: Sequence[Draft]) -> Program[list[Outcome | None]]:
-    """Answer the drafts whose idempotency key was seen before, in this call or ever."""
-    rows = yield from run("find_idempotency", owner, [draft.key for draft in drafts])
-    seen: dict[str, tuple[bytes, str]] = {key: (request, result) for key, request, result in rows}
-    outcomes: list[Outcome | None] = []
-    for draft in drafts:
-        earlier = seen.get(draft.key)
-        if earlier is None:
-            outcomes.append(None)
-        elif earlier[0] != draft.request:
-            outcomes.append(KeyTaken())
-        else:
-            outcomes.append(Prepared(earlier[1], fresh=False))
-    return outcomes
+def _earlier(draft: Draft, known: Known | None) -> Outcome | None:
+    """The outcome of a key that was seen before; an abandoned certificate gives its key back."""
+    if known is None:
+        return None
+    if known.request != draft.request:
+        return KeyTaken()
+    return None if known.void else Prepared(known.result, fresh=False)
 
 
 def _refuse_duplicates(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[None]:
@@ -199,10 +241,27 @@ def _refuse_duplicates(drafts: Sequence[Draft], outcomes: list[Outcome | None]) 
     if not waiting:
         return
     rows = yield from run("find_business", [draft.business_tag for draft in waiting])
-    alive = {tag: number for tag, number, _, status in rows if status not in _DEAD}
+    alive: dict[bytes, list[str]] = {}
+    for tag, number, _, status in rows:
+        if status not in _DEAD:
+            alive.setdefault(tag, []).append(number)
+    for i, draft in enumerate(drafts if alive else ()):
+        if outcomes[i] is None and not draft.intended_duplicate:
+            # The certificate that this one takes the place of does not stand in its way.
+            same = [n for n in alive.get(draft.business_tag, ()) if n != draft.replaces]
+            outcomes[i] = SameCertificate(same[-1]) if same else None
+
+
+def _twins(drafts: Sequence[Draft], outcomes: Sequence[Outcome | None]) -> dict[int, int]:
+    """Places of drafts that repeat the person and certificate of an earlier draft of this call, unmeant."""
+    first: dict[bytes, int] = {}
+    twins: dict[int, int] = {}
     for i, draft in enumerate(drafts):
-        if outcomes[i] is None and not draft.intended_duplicate and draft.business_tag in alive:
-            outcomes[i] = SameCertificate(alive[draft.business_tag])
+        if outcomes[i] is None or _is_fresh(outcomes[i]):
+            earlier = first.setdefault(draft.business_tag, i)
+            if earlier != i and not draft.intended_duplicate:
+                twins[i] = earlier
+    return twins
 
 
 def _take_brought(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[None]:
@@ -226,19 +285,14 @@ def _take_brought(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Pr
     yield from run_many("skip_numbers", [(prefix, serial + 1) for prefix, serial in highest.items()])
 
 
-def _take_numbers(drafts: Sequence[Draft], outcomes: list[Outcome | None], journal: Journal) -> Program[None]:
+def _take_numbers(
+    drafts: Sequence[Draft], outcomes: list[Outcome | None], twins: dict[int, int], journal: Journal
+) -> Program[None]:
     """Give the rest the next serials of their prefix, in the order of the drafts; never one twice."""
     wanted: dict[str, list[int]] = {}
-    first_of: dict[str, int] = {}
     for i, draft in enumerate(drafts):
-        if outcomes[i] is not None:
-            continue
-        if draft.key in first_of:  # the same key twice in one call
-            same = drafts[first_of[draft.key]].request == draft.request
-            outcomes[i] = Prepared("", fresh=False) if same else KeyTaken()
-            continue
-        first_of[draft.key] = i
-        wanted.setdefault(draft.prefix, []).append(i)
+        if outcomes[i] is None and i not in twins:
+            wanted.setdefault(draft.prefix, []).append(i)
     for prefix, places in wanted.items():
         width = drafts[places[0]].serial_width
         ((after,),) = yield from run("take_numbers", prefix, len(places))
@@ -249,12 +303,6 @@ def _take_numbers(drafts: Sequence[Draft], outcomes: list[Outcome | None], journ
                 Prepared(f"{prefix}{serial:0{width}d}", fresh=True) if fits else NumbersSpent(prefix)
             )
         journal.add(EventKind.NUMBERS_TAKEN, {"prefix": prefix, "first": first, "count": len(places)})
-    for i, draft in enumerate(drafts):
-        if outcomes[i] == Prepared("", fresh=False):
-            original = outcomes[first_of[draft.key]]
-            outcomes[i] = (
-                Prepared(original.number, fresh=False) if isinstance(original, Prepared) else original
-            )
 
 
 def _duplicate_counts(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[dict[bytes, int]]:
@@ -273,27 +321,23 @@ def _is_fresh(outcome: Outcome | None) -> bool:
 def _insert(
     agency: str,
     drafts: Sequence[Draft],
-    outcomes: list[Outcome | None],
+    outcomes: Sequence[Outcome | None],
     nth: dict[bytes, int],
     seq: int,
     at: int,
+    known: Mapping[str, Known],
 ) -> Program[None]:
-    """Write the rows of the fresh drafts; duplicates inside one call are refused here."""
-    first: dict[bytes, str] = {}
+    """Write the rows of the fresh drafts."""
     certificates: list[Row] = []
     copies: list[Row] = []
     finders: list[Row] = []
     keys: list[Row] = []
+    given_back: list[Row] = []
     photos: list[Row] = []
-    for i, draft in enumerate(drafts):
-        outcome = outcomes[i]
+    for draft, outcome in zip(drafts, outcomes, strict=True):
         if not isinstance(outcome, Prepared) or not outcome.fresh:
             continue
         tag, number = draft.business_tag, outcome.number
-        if tag in first and not draft.intended_duplicate:
-            outcomes[i] = SameCertificate(first[tag])
-            continue
-        first.setdefault(tag, number)
         made = draft.build(number)
         count = nth.get(tag, 0)
         nth[tag] = count + 1
@@ -304,14 +348,18 @@ def _insert(
         copies.append(
             (number, 1, made.scan_code, "original", draft.kid, at, draft.blank_serial, draft.remark, None)
         )
-        finders.extend((tag, number) for tag in made.tags)
-        keys.append((agency, draft.key, draft.request, number))
+        finders.extend((finder, number) for finder in made.tags)
+        if draft.key in known:
+            given_back.append((agency, draft.key, number))
+        else:
+            keys.append((agency, draft.key, draft.request, number))
         if made.photo_sealed is not None:
             photos.append((number, 1, made.photo_sealed))
     yield from run_many("insert_certificate", certificates)
     yield from run_many("insert_copy", copies)
     yield from run_many("insert_finder", finders)
     yield from run_many("insert_idempotency", keys)
+    yield from run_many("reuse_idempotency", given_back)
     yield from run_many("insert_photo", photos)
 
 
@@ -319,6 +367,29 @@ def read_pending(numbers: Sequence[str]) -> Program[list[Pending]]:
     """The last recorded copy of each number, signed or not."""
     rows = yield from run("read_prepared", list(numbers))
     return [_pending(row) for row in rows]
+
+
+class IssuedCopy(msgspec.Struct, frozen=True):
+    """One copy with its signatures."""
+
+    number: str
+    copy: int
+    scan_code: str
+    kid: str
+    issued_at: int
+    """Microseconds since 1970 UTC."""
+    token: bytes
+    credential: str
+
+
+def read_issued(copies: Sequence[tuple[str, int]]) -> Program[dict[tuple[str, int], IssuedCopy]]:
+    """Those of `copies` that are issued."""
+    found: dict[tuple[str, int], IssuedCopy] = {}
+    for number, copy in copies:
+        for row in (yield from run("find_copy", number, copy)):
+            if row[8] == "issued":
+                found[number, copy] = IssuedCopy(number, copy, row[2], row[4], row[5], row[9], row[10])
+    return found
 
 
 def unfinished(before: int, limit: int) -> Program[list[tuple[str, int]]]:
@@ -340,6 +411,8 @@ class Completed(msgspec.Struct, frozen=True):
 
     number: str
     copy: int
+    here: bool = True
+    """False when somebody else had completed it: his signatures stand, not these."""
 
 
 class Abandoned(msgspec.Struct, frozen=True):
@@ -353,60 +426,80 @@ class Abandoned(msgspec.Struct, frozen=True):
 
 def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed | Abandoned]]:
     """Record signatures and make the copies current; a copy that someone completed before is left as it is."""
-    pending = {p.number: p for p in (yield from read_pending([s.number for s in signed]))}
-    blocked = yield from _blocked(list(pending.values()), to_micros(origin.at))
     journal = yield from open_journal(origin)
+    pending = {p.number: p for p in (yield from read_pending([s.number for s in signed]))}
+    blocked = yield from _blocked(list(pending.values()), origin.at)
     results: list[Completed | Abandoned] = []
-    firsts: list[Row] = []
+    tokens: list[Row] = []
+    begun: list[Signed] = []
     for one in signed:
         copy = pending[one.number]
-        if copy.state == "issued":
-            results.append(Completed(one.number, copy.copy))
-        elif copy.state == "void":
-            results.append(Abandoned(one.number, copy.copy, "status"))
+        if copy.copy != one.copy or copy.state != "prepared":
+            results.append((yield from _settled(one.number, one.copy)))
         elif (cause := blocked.get(one.number) or _not_now(copy)) is not None:
             yield from _abandon(copy, cause, journal)
-            results.append(Abandoned(one.number, copy.copy, cause))
+            results.append(Abandoned(one.number, one.copy, cause))
         else:
-            firsts.append((one.number, copy.copy, one.token, one.credential))
-            results.append(Completed(one.number, copy.copy))
-    yield from run_many("complete_copy", firsts)
-    done = {(row[0], row[1]) for row in firsts}
+            tokens.append((one.number, one.copy, one.token, one.credential))
+            begun.append(one)
+            results.append(Completed(one.number, one.copy))
+    yield from run_many("complete_copy", tokens)
     plain: list[Row] = []
-    for one in signed:
+    for one in begun:
         copy = pending[one.number]
-        if (one.number, copy.copy) not in done:
-            continue
-        if copy.copy > 1 or copy.status is not Status.PREPARED:
+        if copy.copy > 1:
             yield from _renew(copy, one, journal)
         else:
             if copy.replaces is not None:
                 yield from _replace(copy, origin, journal)
-            plain.append((one.number, _issued(copy, journal), copy.issued_at))
+            plain.append((one.number, _issued(copy, one, journal), copy.issued_at))
     yield from run_many("complete_certificate", plain)
     yield from journal.close()
     return results
 
 
-def _blocked(pending: Sequence[Pending], at: int) -> Program[dict[str, str]]:
+def _settled(number: str, copy: int) -> Program[Completed | Abandoned]:
+    """What became of a copy that somebody else dealt with."""
+    ((*_, state, _, _),) = yield from run("find_copy", number, copy)
+    return Completed(number, copy, here=False) if state == "issued" else Abandoned(number, copy, "status")
+
+
+def abandon(copies: Sequence[tuple[str, int]], cause: str, origin: Origin) -> Program[list[Abandoned]]:
+    """Give up prepared copies that nobody can sign any more; others are left as they are."""
+    journal = yield from open_journal(origin)
+    wanted = set(copies)
+    done = []
+    for copy in (yield from read_pending([number for number, _ in copies])):
+        if copy.state == "prepared" and (copy.number, copy.copy) in wanted:
+            yield from _abandon(copy, cause, journal)
+            done.append(Abandoned(copy.number, copy.copy, cause))
+    yield from journal.close()
+    return done
+
+
+def _blocked(pending: Sequence[Pending], at: dt.datetime) -> Program[dict[str, str]]:
     """Which of these may not be issued because of their agency, key or predecessor as they are now."""
-    agencies: dict[str, str] = dict((yield from run("agency_states", [p.agency for p in pending])))
-    keys: dict[str, str] = dict((yield from run("signing_key_states", [p.kid for p in pending])))
+    agencies: dict[str, str] = dict((yield from run("agency_states", list({p.agency for p in pending}))))
+    keys: dict[str, str] = dict((yield from run("signing_key_states", list({p.kid for p in pending}))))
     predecessors = [p.replaces for p in pending if p.replaces and p.state == "prepared"]
-    replaceable: set[str] = set()
-    for row in (yield from run("read_state", predecessors)) if predecessors else ():
-        _, _, status, _, until, *_ = row
-        if status == "valid" or (status == "suspended" and until is not None and until <= at):
-            replaceable.add(row[0])
+    valid: set[str] = set()
+    if predecessors:
+        rows = yield from run("read_state", predecessors)
+        valid = {row[0] for row in rows if row[2] == "valid" or _lapsed(row[2], row[4], at)}
     blocked: dict[str, str] = {}
     for one in pending:
         if agencies.get(one.agency) != "active":
             blocked[one.number] = "agency"
         elif keys.get(one.kid) == "compromised":
             blocked[one.number] = "key"
-        elif one.replaces and one.state == "prepared" and one.replaces not in replaceable:
+        elif one.replaces and one.copy == 1 and one.replaces not in valid:
             blocked[one.number] = "predecessor"
     return blocked
+
+
+def _lapsed(status: str, until: int | None, at: dt.datetime) -> bool:
+    """A suspension past its end counts as valid; a standing one has no arrow to replaced."""
+    return status == "suspended" and until is not None and until <= to_micros(at)
 
 
 def _not_now(copy: Pending) -> str | None:
@@ -424,7 +517,7 @@ def _abandon(copy: Pending, cause: str, journal: Journal) -> Program[None]:
         yield from run("void_certificate", copy.number, seq)
 
 
-def _issued(copy: Pending, journal: Journal) -> int:
+def _issued(copy: Pending, signed: Signed, journal: Journal) -> int:
     return journal.add(
         EventKind.ISSUED,
         {
@@ -432,7 +525,7 @@ def _issued(copy: Pending, journal: Journal) -> int:
             "kid": copy.kid, "since": copy.issued_at, "commitment": copy.commitment.hex(),
             "replaces": copy.replaces,
         },
-        number=copy.number,
+        number=copy.number, request=signed.request,
     )  # fmt: skip
 
 
@@ -441,10 +534,10 @@ def _replace(copy: Pending, origin: Origin, journal: Journal) -> Program[None]:
     assert copy.replaces is not None
     ((number, _, _, revision, *_),) = yield from run("read_state", [copy.replaces])
     since = to_micros(origin.at)
-    data = {"status": "replaced", "revision": revision + 1, "since": since, "reason": None, "until": None,
+    data = {"status": "replaced", "revision": revision + 1, "since": since, "reason": _WRONG_DATA, "until": None,
             "replaced_by": copy.number}  # fmt: skip
     seq = journal.add(EventKind.REPLACED, data, number=number)
-    yield from run("change_certificate", number, "replaced", seq, since, None, None, copy.number)
+    yield from run("change_certificate", number, "replaced", seq, since, _WRONG_DATA, None, copy.number)
 
 
 def _renew(copy: Pending, signed: Signed, journal: Journal) -> Program[None]:
@@ -473,11 +566,18 @@ def prepare_copy(
     draft: CopyDraft, owner: str, origin: Origin
 ) -> Program[CopyPrepared | KeyTaken | NotEligible]:
     """Record a further copy of a living certificate; it becomes current when `complete` has its signatures."""
+    yield from open_journal(origin)  # its lock keeps two callers from taking the same copy number
     known = yield from run("find_idempotency", owner, [draft.key])
+    voided = False
     if known:
         _, request, result = known[0]
-        number, _, copy = result.partition("/")
-        return CopyPrepared(number, int(copy or 1), False) if request == draft.request else KeyTaken()
+        number, _, copy_text = result.partition("/")
+        if request != draft.request:
+            return KeyTaken()
+        found = yield from run("find_copy", number, int(copy_text or 1))
+        voided = bool(found) and found[0][8] == "void"
+        if not voided:
+            return CopyPrepared(number, int(copy_text or 1), False)
     rows = yield from run("read_prepared", [draft.number])
     if not rows or (draft.agency is not None and rows[0][10] != draft.agency):
         return NotEligible(None)
@@ -487,7 +587,10 @@ def prepare_copy(
     copy = last.copy + 1
     yield from run("insert_copy", draft.number, copy, draft.scan_code, draft.cause.value, draft.kid,
                    to_micros(origin.at), draft.blank_serial, draft.remark, draft.pending)  # fmt: skip
-    yield from run("insert_idempotency", owner, draft.key, draft.request, f"{draft.number}/{copy}")
+    if voided:
+        yield from run("reuse_idempotency", owner, draft.key, f"{draft.number}/{copy}")
+    else:
+        yield from run("insert_idempotency", owner, draft.key, draft.request, f"{draft.number}/{copy}")
     if draft.photo_sealed is not None:
         yield from run("insert_photo", draft.number, copy, draft.photo_sealed)
     return CopyPrepared(draft.number, copy, True)

@@ -46,8 +46,8 @@ def change_status(changes: Sequence[Change], owner: str | None, origin: Origin) 
     `owner` is the agency that asks, or None for the operator. Raises NotFound for a number that is not the
     owner's (whether it exists or not), ForbiddenArrow when the table of arrows has no such change.
     """
-    rows = {row[0]: row for row in (yield from run("read_state", [change.number for change in changes]))}
     journal = yield from open_journal(origin)
+    rows = {row[0]: row for row in (yield from run("read_state", [change.number for change in changes]))}
     done = []
     for change in changes:
         row = rows.get(change.number)
@@ -111,14 +111,18 @@ class Proposal(msgspec.Struct, frozen=True):
     decided_at: dt.datetime | None
 
 
-def propose_revocation(proposal: Proposal, batch: str | None, origin: Origin) -> Program[Proposal]:
+def propose_revocation(
+    proposal: Proposal, batch: str | None, origin: Origin, *, batch_agency: str | None = None
+) -> Program[Proposal]:
     """Record a proposal; for a batch label, its numbers are the batch's living certificates now.
+
+    `batch_agency` names the agency whose label it is when the operator proposes.
 
     Raises NotFound when a number is not the agency's or the batch is empty.
     """
     numbers: list[str] = list(proposal.numbers)
     if batch is not None:
-        numbers = [n for (n,) in (yield from run("batch_numbers", proposal.agency, batch))]
+        numbers = [n for (n,) in (yield from run("batch_numbers", proposal.agency or batch_agency, batch))]
     rows = {row[0]: row for row in (yield from run("read_state", numbers))}
     for number in numbers:
         row = rows.get(number)

@@ -56,8 +56,8 @@ class Store(Protocol):
     - Any failure of the database itself raises `StoreFailed`: the outcome is then *unknown*, not "not done".
     """
 
-    async def read(self, program: Callable[[], Program[T]]) -> T:
-        """Run `program` in one snapshot."""
+    async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
+        """Run `program` in one snapshot; `snapshot=False` spares a round trip where it is one statement."""
         ...
 
     async def write(self, program: Callable[[], Program[T]]) -> T:

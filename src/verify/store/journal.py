@@ -104,10 +104,15 @@ class Journal:
         number: str | None = None,
         scope: str | None = None,
         note: bytes | None = None,
+        request: bytes | None = None,
     ) -> int:
-        """Add one event; returns its sequence number. `note` is sealed free text kept beside it."""
+        """Add one event; returns its sequence number. `note` is sealed free text kept beside it.
+
+        `request` is the digest of this event's own request where the origin's covers several.
+        """
         self.seq += 1
-        event = Event(self.seq, self._at, kind.value, self._actor, self._request, number, scope, dict(data))
+        asked = self._request if request is None else request.hex()
+        event = Event(self.seq, self._at, kind.value, self._actor, asked, number, scope, dict(data))
         body = _encode(event)
         self._digest = event_hash(self._digest, body)
         self._rows.append((self.seq, kind.value, number, scope, body.decode(), self._digest))

@@ -1,13 +1,16 @@
 """Programs that read what look-ups, pages and audits need."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from verify.certificate.record import Certificate, Copy, CopyCause, CopyState, Face, Status
-from verify.store.contract import Program, Row, run
+from verify.errors import Words
+from verify.proof.public import PublicKey
+from verify.store.contract import Program, Row, Rows, run
 from verify.store.journal import Event, decode_event, from_micros
+from verify.store.register import find_key
 
 WINDOW = 5000
 """Changes told one by one; a reader that is further behind drops everything it holds."""
@@ -45,6 +48,35 @@ class Snapshot(msgspec.Struct, frozen=True):
     certificates: Mapping[str, Certificate]
 
 
+class Faces(msgspec.Struct, frozen=True):
+    """What a number alone tells, as it was at ledger sequence `seq`. Prepared and void ones are left out."""
+
+    seq: int
+    rows: Rows
+    """Number, face (JSON), status, revision, since, reason, until (microseconds since 1970 UTC), agency code."""
+    agencies: Mapping[str, Words]
+    """Names of the agencies that the caller did not know."""
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """Certificates and the names of the agencies that the caller did not know, in one snapshot."""
+
+    seq: int
+    certificates: Mapping[str, Certificate]
+    agencies: Mapping[str, Words]
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """All that the check of one presented copy needs, in one snapshot."""
+
+    certificate: Certificate | None
+    agency: Words
+    keys: Mapping[str, PublicKey]
+    """Those of the asked ids that exist."""
+    issued: tuple[bytes, str] | None
+    """Token and credential as they were signed for the copy with the asked scan code."""
+
+
 def read_head(since: int) -> Program[Head]:
     """The head, and the changes after `since`; one statement when nothing changed."""
     ((seq,),) = yield from run("read_seq")
@@ -66,6 +98,56 @@ def find(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[Found]:
         for tag, number in (yield from run("find_tags", list(tags))):
             by_tag[tag] = (*by_tag.get(tag, ()), number)
     return Found(by_code, by_tag)
+
+
+def look(
+    since: int | None, scan_codes: Sequence[str], tags: Sequence[bytes]
+) -> Program[tuple[Head, Found | None]]:
+    """The head, the changes after `since` (`None`: the first look, nothing is held yet), and what codes and
+    tags lead to, in one snapshot. `None` in place of `Found` when nothing was asked for."""
+    if since is None:
+        ((seq,),) = yield from run("read_seq")
+        head = Head(seq, (), True)
+    else:
+        head = yield from read_head(since)
+    if not scan_codes and not tags:
+        return head, None
+    return head, (yield from find(scan_codes, tags))
+
+
+def read_faces(numbers: Sequence[str], knows: Callable[[str], bool]) -> Program[Faces]:
+    """What the numbers alone tell, without copies and holders; names of agencies unless `knows(code)`."""
+    ((seq,),) = yield from run("read_seq")
+    rows = yield from run("read_faces", list(numbers))
+    return Faces(seq, rows, (yield from _agency_names({row[7] for row in rows}, knows)))
+
+
+def read_whole(numbers: Sequence[str], knows: Callable[[str], bool]) -> Program[Whole]:
+    """The certificates as `read_certificates` gives them; names of agencies unless `knows(code)`."""
+    snapshot = yield from read_certificates(numbers)
+    codes = {one.face.agency for one in snapshot.certificates.values()}
+    return Whole(snapshot.seq, snapshot.certificates, (yield from _agency_names(codes, knows)))
+
+
+def read_proven(scan_code: str, kids: Sequence[str]) -> Program[Proven]:
+    """The certificate behind a scan code, the keys with these ids, and what was signed for that copy."""
+    keys = {}
+    for kid in kids:
+        if (key := (yield from find_key(kid))) is not None:
+            keys[kid] = key
+    number = (yield from find([scan_code], [])).scan_codes.get(scan_code, "")
+    certificate = (yield from read_certificates([number])).certificates.get(number)
+    if certificate is None:
+        return Proven(None, Words("", ""), keys, None)
+    names = yield from _agency_names({certificate.face.agency}, lambda _: False)
+    copy = next(copy.number for copy in certificate.copies if copy.scan_code == scan_code)
+    return Proven(certificate, names[certificate.face.agency], keys, (yield from read_copy(number, copy)))
+
+
+def _agency_names(codes: set[str], knows: Callable[[str], bool]) -> Program[dict[str, Words]]:
+    unknown = [code for code in codes if not knows(code)]
+    rows = (yield from run("agency_names", unknown)) if unknown else []
+    return {code: Words(zh, en) for code, zh, en in rows}
 
 
 def read_certificates(numbers: Sequence[str]) -> Program[Snapshot]:

@@ -193,6 +193,12 @@ def change_keys(keys: Sequence[PublicKey], origin: Origin) -> Program[None]:
     yield from journal.close()
 
 
+def find_key(kid: str) -> Program[PublicKey | None]:
+    """The public half of one key."""
+    rows = yield from run("find_signing_key", kid)
+    return _key(rows[0]) if rows else None
+
+
 def list_keys() -> Program[list[PublicKey]]:
     """The public halves of all keys, retired ones included, oldest first."""
     return [_key(row) for row in (yield from run("list_signing_keys"))]

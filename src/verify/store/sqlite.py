@@ -45,7 +45,7 @@ class SqliteStore:
         self._statements = load_sqlite_statements()
         self._writer = None if read_only else _Writer(path, self._statements)
 
-    async def read(self, program: Callable[[], Program[T]]) -> T:
+    async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
         """Run `program` in one snapshot; never waits for a writer."""
         return self.read_now(program)
 

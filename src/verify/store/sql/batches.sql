@@ -8,6 +8,12 @@ insert into batch_row (batch, row, state, sealed, number, faults) values ($1, $2
 -- name: clear_batch_rows
 delete from batch_row where batch = $1
 
+-- name: delete_batch
+delete from batch where id = $1 and state = 'receiving'
+
+-- name: broken_uploads
+select id from batch where state = 'receiving' and created_at < $1 order by id
+
 -- name: ready_batch
 update batch set state = 'ready', total = $2, failed = $3 where id = $1
 
@@ -28,13 +34,13 @@ select id, agency, actor, created_at, state, total, issued, failed from batch wh
 order by created_at, id
 
 -- name: still_waiting
-select row from batch_row where batch = $1 and state = 'waiting' and row in {list $2}
+select row from batch_row where batch = $1 and state = 'waiting' and row in {ints $2}
 
 -- name: waiting_rows
 select row, sealed from batch_row where batch = $1 and state = 'waiting' order by row limit $2
 
 -- name: batch_rows
-select row, state, number, faults from batch_row where batch = $1 and row > $2 and state in {list $3}
+select row, state, number, faults from batch_row where batch = $1 and row > $2 and state in {texts $3}
 order by row limit $4
 
 -- name: insert_proposal

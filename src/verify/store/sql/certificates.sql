@@ -1,15 +1,21 @@
 -- name: find_idempotency
-select key, request, result from idempotency where owner = $1 and key in {list $2}
+select key, request, result from idempotency where owner = $1 and key in {texts $2}
 
 -- name: insert_idempotency
 insert into idempotency (owner, key, request, result) values ($1, $2, $3, $4)
+
+-- name: reuse_idempotency
+update idempotency set result = $3 where owner = $1 and key = $2
+
+-- name: find_void
+select number from certificate where number in {texts $1} and status = 'void'
 
 -- name: find_business
 select business_tag, number, business_nth, status from certificate where business_tag in {blobs $1}
 order by business_nth
 
 -- name: find_taken
-select number from certificate where number in {list $1}
+select number from certificate where number in {texts $1}
 
 -- name: take_numbers
 insert into counter (prefix, next) values ($1, 1 + $2)
@@ -18,7 +24,7 @@ returning next
 
 -- name: skip_numbers
 insert into counter (prefix, next) values ($1, $2)
-on conflict (prefix) do update set next = max(counter.next, excluded.next)
+on conflict (prefix) do update set next = {greatest counter.next, excluded.next}
 
 -- name: insert_certificate
 insert into certificate (number, agency, batch, face, holder_sealed, commitment, business_tag, business_nth,
@@ -49,7 +55,7 @@ select number, copy from copy where state = 'prepared' and issued_at <= $1 order
 select c.number, p.copy, p.scan_code, p.cause, p.kid, p.issued_at, p.blank_serial, p.remark, p.state, p.pending,
        c.agency, c.status, c.face, c.holder_sealed, c.commitment, c.replaces, c.revision, c.current_copy
 from copy p join certificate c on c.number = p.number
-where p.number in {list $1} and p.copy = (select max(copy) from copy where number = p.number)
+where p.number in {texts $1} and p.copy = (select max(copy) from copy where number = p.number)
 
 -- name: find_copy
 select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token, credential
@@ -83,18 +89,22 @@ where number = $1
 -- name: read_certificates
 select number, face, status, revision, seq, since, reason, until, replaced_by, replaces, current_copy,
        holder_sealed
-from certificate where number in {list $1}
+from certificate where number in {texts $1}
+
+-- name: read_faces
+select number, face, status, revision, since, reason, until, agency
+from certificate where number in {texts $1} and current_copy > 0
 
 -- name: read_copies
 select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark
-from copy where number in {list $1} and state = 'issued'
+from copy where number in {texts $1} and state = 'issued'
 
 -- name: read_state
 select number, agency, status, revision, until, reason, current_copy, commitment, replaced_by, batch
-from certificate where number in {list $1}
+from certificate where number in {texts $1}
 
 -- name: find_scan_codes
-select scan_code, number from copy where scan_code in {list $1} and state = 'issued'
+select scan_code, number from copy where scan_code in {texts $1} and state = 'issued'
 
 -- name: find_tags
 select tag, number from finder where tag in {blobs $1} order by tag, number

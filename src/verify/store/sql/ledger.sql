@@ -1,5 +1,5 @@
 -- name: lock_head
-select seq, hash from ledger_head where id = 1
+select seq, hash from ledger_head where id = 1 {for update}
 
 -- name: advance_head
 update ledger_head set seq = $1, hash = $2 where id = 1

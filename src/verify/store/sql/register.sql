@@ -12,7 +12,10 @@ select code, kind, name_zh, name_en, state, since, reason, contact from agency w
 select code, kind, name_zh, name_en, state, since, reason, contact from agency order by code
 
 -- name: agency_states
-select code, state from agency where code in {list $1}
+select code, state from agency where code in {texts $1}
+
+-- name: agency_names
+select code, name_zh, name_en from agency where code in {texts $1}
 
 -- name: insert_filing
 insert into filing (id, agency, occupation_code, occupation_name, occupation_edition, levels, work_types,
@@ -67,7 +70,7 @@ select kid, owner, owner_zh, owner_en, purpose, alg, key_bytes, certificate, sta
 from signing_key order by created_at, kid
 
 -- name: signing_key_states
-select kid, state from signing_key where kid in {list $1}
+select kid, state from signing_key where kid in {texts $1}
 
 -- name: insert_trust_list
 insert into trust_list (sequence, issued_at, document) values ($1, $2, $3)

@@ -1,0 +1,249 @@
+-- The register. Times are microseconds since 1970 UTC, dates are ISO text, digests are raw bytes.
+
+create table ledger_head (
+  id   bigint primary key check (id = 1),
+  seq  bigint not null,
+  hash bytea    not null
+);
+
+create table event (
+  seq     bigint primary key,
+  kind    text    not null,
+  number  text collate "C",                       -- the certificate it changes
+  scope   text,                       -- or what it touches: agency:CODE, key:KID
+  body    text    not null,           -- canonical JSON; what the hash covers
+  hash    bytea    not null
+);
+create index event_by_number on event (number, seq) where number is not null;
+
+create table event_note (               -- free text of an event, sealed: it may name people
+  seq    bigint primary key references event (seq),
+  sealed bytea not null
+);
+
+create table agency (
+  code    text collate "C" primary key,
+  kind    text not null,
+  name_zh text not null,
+  name_en text not null,
+  state   text not null check (state in ('active', 'suspended', 'cancelled')),
+  since   bigint not null,
+  reason  text,
+  contact text
+);
+
+create table filing (
+  id                 text collate "C" primary key,
+  agency             text collate "C" not null references agency (code),
+  occupation_code    text not null,
+  occupation_name    text not null,
+  occupation_edition text not null,
+  levels             text not null,     -- JSON array
+  work_types         text not null,     -- JSON array
+  from_on            text not null,
+  to_on              text
+);
+create index filing_by_agency on filing (agency, occupation_code);
+
+create table credential (
+  id          text collate "C" primary key,
+  role        text not null check (role in ('agency', 'operator')),
+  agency      text collate "C" references agency (code),
+  name        text not null,
+  secret_hash bytea not null,
+  created_at  bigint not null,
+  revoked_at  bigint,
+  check ((role = 'agency') = (agency is not null))
+);
+
+create table signing_key (
+  kid            text collate "C" primary key,
+  owner          text collate "C" not null,         -- agency code or 'operator'
+  owner_zh       text not null,
+  owner_en       text not null,
+  purpose        text not null,
+  alg            text not null,
+  key_bytes      bytea not null,
+  certificate    bytea,                  -- X.509, DER
+  state          text not null check (state in ('pending', 'active', 'retired', 'compromised')),
+  created_at     bigint not null,
+  active_from    bigint,
+  active_to      bigint,
+  compromised_at bigint
+);
+create unique index signing_key_in_use on signing_key (owner, purpose) where state = 'active';
+
+create table trust_list (
+  sequence  bigint primary key,
+  issued_at bigint not null,
+  document  bytea not null
+);
+
+create table counter (
+  prefix text collate "C" primary key,
+  next   bigint not null
+);
+
+create table certificate (
+  number        text collate "C" primary key,
+  agency        text collate "C" not null references agency (code),
+  batch         text collate "C",
+  face          text not null,          -- JSON, no personal data
+  holder_sealed bytea not null,
+  commitment    bytea not null,
+  business_tag  bytea not null,
+  business_nth  bigint not null,
+  status        text not null
+                check (status in ('prepared', 'void', 'valid', 'suspended', 'revoked', 'replaced')),
+  revision      bigint not null,
+  seq           bigint not null,
+  since         bigint not null,
+  reason        text,
+  until         bigint,
+  replaced_by   text,
+  replaces      text,
+  current_copy  bigint not null,       -- 0 until issued; copies below it are replaced: never two, never none
+  check ((status in ('prepared', 'void')) = (current_copy = 0)),
+  check ((status = 'replaced') = (replaced_by is not null)),
+  check (until is null or status = 'suspended')
+);
+create unique index certificate_once on certificate (business_tag, business_nth);
+create index certificate_by_batch on certificate (agency, batch) where batch is not null;
+create index certificate_unfinished on certificate (status) where status = 'prepared';
+
+create table copy (
+  number        text collate "C" not null references certificate (number),
+  copy          bigint not null,
+  scan_code     text collate "C" not null unique,
+  cause         text not null check (cause in ('original', 'lost', 'damaged', 'corrected')),
+  kid           text collate "C" not null references signing_key (kid),
+  issued_at     bigint not null,
+  blank_serial  text,
+  remark        text,
+  state         text not null check (state in ('prepared', 'issued', 'void')),
+  token         bytea,                   -- COSE_Sign1, once signed
+  credential    text,                   -- JWS, once signed
+  pending       bytea,                   -- sealed: the corrected data that this copy brings, until it is issued
+  check ((state = 'issued') = (token is not null and credential is not null)),
+  primary key (number, copy)
+);
+create index copy_unfinished on copy (state) where state = 'prepared';
+
+create table photo (
+  number text collate "C" not null references certificate (number),
+  copy   bigint not null,
+  sealed bytea not null,
+  primary key (number, copy)
+);
+
+create table finder (                   -- keyed blind index: who may be found by what
+  tag    bytea not null,
+  number text collate "C" not null references certificate (number),
+  primary key (tag, number)
+);
+
+create table idempotency (              -- for the life of the certificate
+  owner   text collate "C" not null,
+  key     text collate "C" not null,
+  request bytea not null,
+  result  text collate "C" not null,                -- certificate number, number/copy, batch id or proposal id
+  primary key (owner, key)
+);
+
+create table batch (
+  id         text collate "C" primary key,
+  agency     text collate "C" not null references agency (code),
+  actor      text not null,
+  created_at bigint not null,
+  state      text not null check (state in ('receiving', 'ready', 'done')),
+  total      bigint not null,
+  issued     bigint not null,
+  failed     bigint not null
+);
+create index batch_unfinished on batch (state) where state <> 'done';
+
+create table batch_row (
+  batch  text collate "C" not null references batch (id),
+  row    bigint not null,              -- 1 is the first row of data
+  state  text not null check (state in ('waiting', 'issued', 'failed')),
+  sealed bytea,                          -- the request, until it is dealt with
+  number text collate "C",
+  faults text,                          -- JSON, no personal data
+  primary key (batch, row)
+);
+create index batch_row_waiting on batch_row (batch, row) where state = 'waiting';
+
+create table proposal (                 -- bulk revocation: one proposes, another approves
+  id          text collate "C" primary key,
+  agency      text collate "C",                     -- null when the operator proposes across agencies
+  reason      text not null,
+  numbers     text not null,            -- JSON array
+  proposed_by text not null,
+  proposed_at bigint not null,
+  note_sealed bytea,
+  state       text not null check (state in ('waiting', 'carried-out', 'withdrawn')),
+  decided_by  text,
+  decided_at  bigint
+);
+
+-- What the database itself refuses, whoever asks: the ledger is append-only, nothing goes back.
+
+create function refuse() returns trigger language plpgsql as
+$$ begin raise exception '%', tg_argv[0] using errcode = 'check_violation'; end $$;
+
+create function refuse_gap() returns trigger language plpgsql as $$
+begin
+  if new.seq < 1 or (new.seq > 1 and not exists (select 1 from event where seq = new.seq - 1)) then
+    raise exception 'the ledger has no gaps' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
+create function refuse_head() returns trigger language plpgsql as $$
+begin
+  if new.seq <= old.seq or not exists (select 1 from event where seq = new.seq and hash = new.hash) then
+    raise exception 'the ledger head follows its events' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
+create function refuse_certificate() returns trigger language plpgsql as $$
+begin
+  if new.revision < old.revision or new.seq < old.seq or new.current_copy < old.current_copy then
+    raise exception 'a certificate never goes back' using errcode = 'check_violation';
+  end if;
+  -- The arrows of certificate/status.py; suspended>replaced is walked through a suspension that has lapsed.
+  if new.status <> old.status and old.status || '>' || new.status not in
+    ('prepared>valid', 'prepared>void', 'valid>suspended', 'suspended>valid',
+     'valid>revoked', 'suspended>revoked', 'valid>replaced', 'suspended>replaced') then
+    raise exception 'this change of status is not allowed' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
+create trigger event_is_append_only before update or delete on event
+  for each row execute function refuse('the ledger is append-only');
+create trigger event_is_kept before truncate on event execute function refuse('the ledger is append-only');
+create trigger event_is_gap_free before insert on event for each row execute function refuse_gap();
+create trigger head_only_advances before update on ledger_head for each row execute function refuse_head();
+create trigger head_stays before delete on ledger_head
+  for each row execute function refuse('the ledger head stays');
+create trigger head_is_kept before truncate on ledger_head execute function refuse('the ledger head stays');
+create trigger counter_never_goes_back before update on counter
+  for each row when (new.next < old.next) execute function refuse('a spent number is not given back');
+create trigger counter_stays before delete on counter
+  for each row execute function refuse('a spent number is not given back');
+create trigger certificate_arrows before update on certificate
+  for each row execute function refuse_certificate();
+create trigger certificate_stays before delete on certificate
+  for each row execute function refuse('a certificate is never deleted');
+create trigger copy_is_signed_once before update on copy
+  for each row when (old.token is not null) execute function refuse('a copy is signed once');
+create trigger copy_stays before delete on copy
+  for each row execute function refuse('a copy is never deleted');
+
+create table schema_version (version bigint not null);
+
+-- the genesis hash of proof/ledger.py
+insert into ledger_head (id, seq, hash)
+values (1, 0, '\x51ddf2cf2cc01f6fcbe737506bf5653a902ed766c9edeced9143404158ddc877');

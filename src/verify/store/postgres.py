@@ -1,0 +1,330 @@
+"""The networked engine: PostgreSQL as the truth, through asyncpg.
+
+Every write transaction of every node begins by locking the ledger head, so that programs run one after the
+other as they do on the embedded engine and the order of the ledger is the order of commits. One connection of
+a node writes; whatever waits while it commits goes into the next transaction together, each program in a
+savepoint of its own.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+
+from verify.errors import NotReady, StoreFailed, VerifyError, Words
+from verify.store.contract import Program, Run, Step
+from verify.store.statements import Copying, load_copyings, load_migrations, load_postgres_statements
+
+T = TypeVar("T")
+
+GROUP = 256
+"""Programs committed together at most."""
+COPY_FROM = 8
+"""From this many rows on a plain insert goes by COPY."""
+STATEMENT_MS = 15_000
+LOCK_MS = 10_000
+IDLE_MS = 30_000
+READERS = 4
+"""Reading connections of one process; look-ups are batched, so few are busy at a time."""
+
+_BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+
+
+class PostgresStore:
+    """One database of one primary. Promises what `contract.Store` promises; opened by `open_postgres`."""
+
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", *, read_only: bool) -> None:
+        """Take over an open pool."""
+        self._dsn = dsn
+        self._pool = pool
+        self._writer = None if read_only else _Writer(dsn)
+
+    async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
+        """Run `program` in one snapshot of the primary."""
+        try:
+            async with self._pool.acquire() as connection:
+                if not snapshot:
+                    return await _drive(connection, program())
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    return await _drive(connection, program())
+        except _BROKEN as error:
+            raise StoreFailed(hint=f"{type(error).__name__}: {error}") from error
+
+    async def write(self, program: Callable[[], Program[T]]) -> T:
+        """Run `program` in one durable transaction, committed together with those that wait beside it."""
+        if self._writer is None:
+            raise NotReady(
+                Words("此节点只读。", "This node only reads."), hint="use the office role to write"
+            )
+        return await self._writer.put(program)
+
+    async def close(self) -> None:
+        """Finish the writes under way and close the connections."""
+        if self._writer is not None:
+            await self._writer.close()
+        with contextlib.suppress(*_BROKEN):
+            await asyncio.wait_for(self._pool.close(), 10)
+
+
+async def open_postgres(dsn: str, *, read_only: bool = False) -> PostgresStore:
+    """Connect, and refuse a server or schema on which a promise could break.
+
+    Raises NotReady with what to do.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=READERS, command_timeout=STATEMENT_MS / 1000, server_settings=_session(),
+            timeout=5,
+        )  # fmt: skip
+        async with pool.acquire() as connection:
+            await _assert_ready(connection)
+    except _BROKEN as error:
+        what = Words("无法连接数据库。", "The database cannot be reached.")
+        raise NotReady(what, hint=f"check VERIFY_DATABASE_URL and the server: {error}") from error
+    return PostgresStore(dsn, pool, read_only=read_only)
+
+
+class _Writer:
+    """The one connection that writes, and the task that fills its transactions."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._waiting: list[_Job] = []
+        self._task: asyncio.Task[None] | None = None
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._warned = False
+
+    async def put(self, program: Callable[[], Program[T]]) -> T:
+        job = _Job(program)
+        self._waiting.append(job)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+        result: T = await asyncio.shield(job.done)
+        return result
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            with contextlib.suppress(*_BROKEN):
+                await self._connection.close(timeout=5)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+                await self._commit(group)
+        finally:
+            self._task = None
+
+    async def _commit(self, group: "list[_Job]") -> None:
+        """One transaction for the group; acknowledged only after the server said COMMIT without a warning."""
+        try:
+            connection = await self._connect()
+            self._warned = False
+            await connection.execute("begin")
+            await connection.fetch("select 1 from ledger_head where id = 1 for update")
+            for job in group:
+                await _attempt(connection, job, alone=len(group) == 1)
+            if await connection.execute("commit") != "COMMIT" or self._warned:
+                raise asyncpg.InterfaceError("the commit was not confirmed on the standby")
+        except _Refused as refusal:
+            await self._forget(rollback=True)
+            refusal.job.settle(StoreFailed())
+        except (*_BROKEN, NotReady) as error:
+            await self._forget()
+            failure = StoreFailed(hint=f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            for job in group:
+                job.settle(failure)
+        else:
+            for job in group:
+                job.settle(StoreFailed())
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session()
+            )
+            await _assert_ready(self._connection)
+            self._connection.add_log_listener(self._hear)
+        return self._connection
+
+    def _hear(self, _: object, message: Any) -> None:
+        """A cancelled wait for the standby comes as a warning beside a successful commit: it is neither."""
+        if message.sqlstate == "01000":
+            self._warned = True
+
+    async def _forget(self, *, rollback: bool = False) -> None:
+        """After a failure nobody knows what the connection holds."""
+        connection = self._connection
+        if connection is None:
+            return
+        if rollback and not connection.is_closed():
+            with contextlib.suppress(*_BROKEN):
+                await connection.execute("rollback")
+                return
+        self._connection = None
+        connection.terminate()
+
+
+class _Refused(Exception):
+    """The only program of a transaction refused; there is nothing to commit."""
+
+    def __init__(self, job: "_Job") -> None:
+        self.job = job
+
+
+class _Job:
+    """A program on its way through the writer."""
+
+    def __init__(self, program: Callable[[], Program[Any]]) -> None:
+        self.program = program
+        self.value: Any = None
+        self.ran = False
+        self.error: BaseException | None = None
+        self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(self, failure: VerifyError) -> None:
+        """Tell the caller: its own refusal, else its value, else `failure`."""
+        if self.done.done():
+            return
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        elif self.ran and failure.__cause__ is None:
+            self.done.set_result(self.value)
+        else:
+            self.done.set_exception(failure)
+        self.done.exception()  # a caller that went away leaves no complaint behind
+
+
+async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, *, alone: bool) -> None:
+    """Run one program; what it refuses leaves nothing, and its neighbours stand."""
+    if not alone:
+        await connection.execute("savepoint program")
+    try:
+        job.value = await _drive(connection, job.program())
+        job.ran = True
+    except asyncpg.IntegrityConstraintViolationError as error:
+        what = Words("数据库拒绝了该写入。", "The database refused this write.")
+        job.error = StoreFailed(what, hint=str(error))
+        job.error.__cause__ = error
+    except _BROKEN:
+        raise
+    except Exception as error:  # the program's own refusal travels to its caller
+        job.error = error
+    if alone and job.error is not None:
+        raise _Refused(job)
+    if not alone:
+        await connection.execute("rollback to program" if job.error else "release program")
+
+
+async def _drive(connection: Any, program: Program[T]) -> T:
+    """Feed a program its rows until it returns."""
+    statements, copyings = load_postgres_statements(), load_copyings()
+    try:
+        step: Step = next(program)
+        while True:
+            rows: list[tuple[Any, ...]] = []
+            if isinstance(step, Run):
+                rows = [tuple(row) for row in await connection.fetch(statements[step.name], *step.args)]
+            elif len(step.rows) >= COPY_FROM and step.name in copyings:
+                await _copy(connection, copyings[step.name], step.rows)
+            else:
+                await connection.executemany(statements[step.name], step.rows)
+            step = program.send(rows)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration.value is untyped in typeshed
+
+
+async def _copy(connection: Any, to: Copying, rows: Sequence[tuple[Any, ...]]) -> None:
+    values = to.values
+    records = [tuple(row[place] if place >= 0 else constant for place, constant in values) for row in rows]
+    await connection.copy_records_to_table(to.table, records=records, columns=to.columns)
+
+
+def _session() -> dict[str, str]:
+    return {
+        "application_name": "verify",
+        "statement_timeout": str(STATEMENT_MS),
+        "lock_timeout": str(LOCK_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_MS),
+        "default_transaction_isolation": "read committed",
+    }
+
+
+async def _assert_ready(connection: Any) -> None:
+    """Refuse to start on anything that would break a promise later."""
+    settings: Mapping[str, str] = {
+        row[0]: row[1]
+        for row in await connection.fetch(
+            "select name, setting from pg_settings where name in "
+            "('fsync', 'full_page_writes', 'synchronous_commit', 'server_version_num')"
+        )
+    }
+    if int(settings["server_version_num"]) < 150000:
+        raise NotReady(
+            Words("PostgreSQL 版本过旧。", "PostgreSQL is too old."), hint="use version 15 or newer"
+        )
+    for name, wanted in (("fsync", ("on",)), ("full_page_writes", ("on",)), ("synchronous_commit", _DURABLE)):
+        if settings[name] not in wanted:
+            what = Words(f"数据库设置 {name} 不安全。", f"The server runs with {name} = {settings[name]}.")
+            raise NotReady(what, hint=f"set {name} = on: acknowledged changes would not survive a crash")
+    if await connection.fetchval("select pg_is_in_recovery()"):
+        what = Words("这是备库，不能回答证书状态。", "This is a standby; it may not answer a status.")
+        raise NotReady(what, hint="point VERIFY_DATABASE_URL at the primary")
+    known = await connection.fetchval("select to_regclass('schema_version') is not null")
+    version = await connection.fetchval("select version from schema_version") if known else 0
+    wanted_version = load_migrations("postgres")[-1][0]
+    if version != wanted_version:
+        what = Words(
+            f"数据库结构版本为 {version}，程序需要 {wanted_version}。",
+            f"The schema is version {version}, this program needs {wanted_version}.",
+        )
+        raise NotReady(what, hint="run `verify init` to create or upgrade it")
+
+
+_DURABLE = ("on", "remote_write", "remote_apply")
+
+MIGRATION_LOCK = 0x7665726966790001
+"""Advisory lock: one migration at a time."""
+
+
+async def migrate_postgres(dsn: str) -> int:
+    """Create the schema or bring it up to date in one transaction; returns the version.
+
+    Raises NotReady when it is newer than this program or a step fails; the old schema then stands.
+    """
+    steps = load_migrations("postgres")
+    try:
+        async with _connected(dsn) as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+            version = await _version(connection)
+            if version > steps[-1][0]:
+                what = Words("数据库比程序新。", "The database is newer than this program.")
+                raise NotReady(what, hint="install the newer version of verify")
+            for number, text in steps:
+                if number > version:
+                    await connection.execute(text)
+                    await connection.execute("delete from schema_version")
+                    await connection.execute("insert into schema_version (version) values ($1)", number)
+        return steps[-1][0]
+    except _BROKEN as error:
+        what = Words("数据库升级失败，原结构未变。", "The upgrade failed; the old schema stands.")
+        raise NotReady(what, hint=str(error)) from error
+
+
+async def _version(connection: Any) -> int:
+    known = await connection.fetchval("select to_regclass('schema_version') is not null")
+    return int(await connection.fetchval("select version from schema_version")) if known else 0
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)

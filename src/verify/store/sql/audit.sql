@@ -1,0 +1,9 @@
+-- name: list_counters
+select prefix, next from counter order by prefix
+
+-- name: events_of
+select number, body from event where number in {list $1} order by seq
+
+-- name: copies_of
+select number, copy, scan_code, cause, kid, issued_at, state, token, credential
+from copy where number in {list $1} order by number, copy
