@@ -2,8 +2,8 @@
 select prefix, next from counter order by prefix
 
 -- name: events_of
-select number, body from event where number in {list $1} order by seq
+select number, body from event where number in {texts $1} order by seq
 
 -- name: copies_of
 select number, copy, scan_code, cause, kid, issued_at, state, token, credential
-from copy where number in {list $1} order by number, copy
+from copy where number in {texts $1} order by number, copy
