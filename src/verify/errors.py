@@ -83,6 +83,8 @@ class NotAllowed(VerifyError):
     """This address does not know this method. 该地址不支持此请求方法。"""
 
     code = "method-not-allowed"
+    allow = ""
+    """What it knows, as a list."""
 
 
 class UnsupportedMedia(VerifyError):

@@ -1,0 +1,113 @@
+"""Who may come in, and what every office request brings: an API key, an idempotency key, a body."""
+
+import re
+from typing import Final, TypeVar
+
+import msgspec
+
+from verify.certificate.reason import Role
+from verify.errors import Forbidden, Malformed, Unauthenticated, Words
+from verify.store.register import Credential
+from verify.web.hygiene import decode_json, read_body, require_media
+from verify.web.office.desk import OfficeDesk, OfficeHalf
+from verify.web.reply import Receive, Scope, header
+
+T = TypeVar("T")
+
+MAX_KEY: Final = 128
+_BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_\-.~+/=]{1,256})")
+_QUOTED = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]*)"')
+_PLAIN = re.compile(r"[\x21\x23-\x7e]*")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """An authenticated request: whose it is, on which desk."""
+
+    credential: Credential
+    desk: OfficeDesk
+
+    @property
+    def actor(self) -> str:
+        """How the ledger names the caller."""
+        return self.credential.id
+
+    @property
+    def owner(self) -> str | None:
+        """The agency whose certificates the caller may touch; None is the operator, who may touch all."""
+        return self.credential.agency
+
+    @property
+    def role(self) -> Role:
+        """In whose name the caller acts."""
+        return Role.OPERATOR if self.credential.agency is None else Role.AGENCY
+
+
+async def admit(half: OfficeHalf, scope: Scope) -> Caller:
+    """The caller behind `Authorization: Bearer`, asked of the store each time.
+
+    Raises Unauthenticated without a valid key (also with more than one header), Unavailable.
+    """
+    values = [value for key, value in scope["headers"] if key == b"authorization"]
+    match = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
+    if match is None:
+        raise Unauthenticated
+    desk = half.opening.now()
+    return Caller(await desk.office.credentials.authenticate(match[1].decode()), desk)
+
+
+async def admit_agency(half: OfficeHalf, scope: Scope) -> tuple[Caller, str]:
+    """As `admit`, for what only an agency does: the caller and the agency's code. Raises Forbidden."""
+    caller = await admit(half, scope)
+    if caller.owner is None:
+        raise Forbidden(
+            Words("该操作须使用机构的接口密钥。", "This needs an agency's API key."),
+            hint="verify credential create --agency CODE",
+        )
+    return caller, caller.owner
+
+
+async def admit_operator(half: OfficeHalf, scope: Scope) -> Caller:
+    """As `admit`, for what only the operator does. Raises Forbidden."""
+    caller = await admit(half, scope)
+    if caller.owner is not None:
+        raise Forbidden(Words("该操作须使用运营方的接口密钥。", "This needs the operator's API key."))
+    return caller
+
+
+def idempotency_key(scope: Scope) -> str:
+    """`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a quoted string, or the bare text.
+
+    Raises Malformed when it is missing, empty, longer than `MAX_KEY`, or sent twice.
+    """
+    values = [value for key, value in scope["headers"] if key == b"idempotency-key"]
+    text = values[0].decode("latin-1").strip() if len(values) == 1 else ""
+    quoted = _QUOTED.fullmatch(text)
+    key = quoted[1] if quoted else text
+    if not 0 < len(key) <= MAX_KEY or (quoted is None and not _PLAIN.fullmatch(key)):
+        raise Malformed(
+            Words(
+                f"须有一个 Idempotency-Key 请求头，1 至 {MAX_KEY} 个可见字符。",
+                f"One Idempotency-Key header of 1 to {MAX_KEY} visible characters is needed.",
+            ),
+            hint='send the same key again when you repeat the request, e.g. Idempotency-Key: "2026-11-A/0001"',
+        )
+    return key
+
+
+async def read_json(
+    half: OfficeHalf, scope: Scope, receive: Receive, kind: type[T], *, limit: int | None = None
+) -> tuple[T, bytes]:
+    """The body as a `kind`, and the body itself. Raises as `hygiene`."""
+    require_media(scope, "application/json")
+    body = await read_body(scope, receive, limit=limit or half.body_limit, timeout_s=half.body_timeout_s)
+    return decode_json(body, kind), body
+
+
+def request_tag(caller: Caller, method: str, path: str, body: bytes) -> bytes:
+    """The keyed digest that the ledger keeps of a request (L4)."""
+    return caller.desk.data_keys.request_tag(b"\n".join((method.encode(), path.encode(), body)))
+
+
+def single_header(scope: Scope, name: bytes) -> str:
+    """A header's text, empty when absent."""
+    return (header(scope, name) or b"").decode("latin-1")

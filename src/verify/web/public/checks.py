@@ -1,0 +1,107 @@
+"""Checks of a document that somebody holds: a picture of its QR code, the token, the credential."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from litestar import post
+from litestar.handlers import HTTPRouteHandler
+
+from verify.documents.qr import read_qr
+from verify.errors import Fault, Invalid, Unreadable, Words
+from verify.web.framework import Ask, Told, told
+from verify.web.hygiene import decode_json, media_type, read_body, require_media
+from verify.web.multipart import parse_multipart
+from verify.web.public.allowance import spend
+from verify.web.public.half import PublicHalf, utc_now
+from verify.web.reply import Receive, Reply, Scope, header
+
+UPLOAD_LIMIT_BYTES: Final = 8 << 20
+_PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_READERS: Final = 2
+"""Pictures decoded at once: a core each at most, the rest wait."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The token as digits, the address of the QR code, or the credential as a compact JWS."""
+
+    token: str
+
+
+class Checks:
+    """`POST /api/v1/checks` and the page behind the search page's third form."""
+
+    def __init__(self, half: PublicHalf) -> None:
+        """Serve `half`."""
+        self._half = half
+        self._turns = asyncio.Semaphore(_READERS)
+
+    async def report(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """The report on what was sent. Raises Invalid when there is nothing to check."""
+        half = self._half
+        kind = require_media(scope, "application/json", "multipart/form-data")
+        limit = half.body_limit if kind == "application/json" else UPLOAD_LIMIT_BYTES
+        body = await read_body(scope, receive, limit=limit, timeout_s=half.body_timeout_s)
+        text = decode_json(body, CheckRequest).token if kind == "application/json" else ""
+        data = text.encode() if text else self._uploaded(scope, body)
+        desk = half.opening.now()
+        await spend(desk.budgets, scope, half.trusted_proxies)
+        try:
+            content = await self._content(data)
+        except Unreadable as error:
+            return unreadable(error)
+        report: dict[str, Any] = msgspec.to_builtins(await desk.checker.check(content))
+        return report
+
+    def _uploaded(self, scope: Scope, body: bytes) -> bytes:
+        if media_type(scope) == "application/json":
+            raise _nothing("/token")
+        part = parse_multipart(header(scope, b"content-type") or b"", body).get("file")
+        if part is None or not part.data:
+            raise _nothing("/file")
+        return part.data
+
+    async def _content(self, data: bytes) -> str:
+        """The text inside a picture, or the text that was sent. Raises Unreadable."""
+        if data.startswith(_PICTURES):
+            async with self._turns:
+                return (await asyncio.to_thread(read_qr, data))[0]
+        try:
+            return data.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise Unreadable from error
+
+
+def unreadable(error: Unreadable) -> dict[str, Any]:
+    """The report on something that holds no code: nothing is said about any certificate."""
+    return {
+        "verdict": "unknown",
+        "message": {"zh": error.detail.zh, "en": error.detail.en},
+        "checks": [{"name": "readable", "outcome": "failed", "detail": {"zh": error.detail.zh, "en": error.detail.en}}],
+    }
+
+
+def _nothing(pointer: str) -> Invalid:
+    what = Words("没有可核验的内容。", "There is nothing to check.")
+    return Invalid(faults=(Fault(pointer, "missing", what),))
+
+
+def check_handlers(half: PublicHalf) -> list[HTTPRouteHandler]:
+    """Routes of this module."""
+    checks = Checks(half)
+
+    @post("/api/v1/checks", status_code=200)
+    async def check(request: Ask) -> Told:
+        report = await checks.report(request.scope, request.receive)
+        return told(Reply(200, half.headers.json, _encode(report)))
+
+    @post("/checks", status_code=200)
+    async def check_page(request: Ask) -> Told:
+        report = await checks.report(request.scope, request.receive)
+        lang = half.language(request.scope)
+        page = half.pages.render_report(lang, host=half.host, report=report, checked_at=utc_now())
+        return told(Reply(200, half.headers.page, page))
+
+    return [check, check_page]

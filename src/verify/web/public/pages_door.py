@@ -1,0 +1,93 @@
+"""The pages: search form, verification page, and what a form's submission shows."""
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from verify.errors import Invalid, Malformed, Unreadable, VerifyError
+from verify.lookup.scan import Reply as Found
+from verify.web.hygiene import check_form_text, read_body, require_media
+from verify.web.language import Lang
+from verify.web.public.asks import Asked, LookupRequest, ask, scan
+from verify.web.public.half import PublicHalf, utc_now
+from verify.web.reply import Receive, Reply, Scope
+
+FORM: Final = "application/x-www-form-urlencoded"
+_FORM_FIELDS: Final = frozenset({"ask", "number", "name", "id_type", "id_number"})
+_MAX_FIELDS: Final = 16
+
+_decode = msgspec.json.Decoder().decode
+
+
+class SearchPages:
+    """The search page, rendered once in each language."""
+
+    def __init__(self, half: PublicHalf) -> None:
+        """Render both."""
+        self._replies = {
+            lang: Reply(200, half.headers.page, half.pages.render_search(lang, host=half.host))
+            for lang in ("zh", "en")
+        }
+
+    def reply(self, lang: Lang) -> Reply:
+        """`GET /`."""
+        return self._replies[lang]
+
+
+async def show_scan(half: PublicHalf, scope: Scope, text: str) -> Reply:
+    """`GET /V/{scan code}` for a browser."""
+    return _answers(half, half.language(scope), await scan(half, scope, text), "scan")
+
+
+async def show_search(half: PublicHalf, scope: Scope, receive: Receive) -> Reply:
+    """`POST /`: the submitted form's answers, or the form again with what is wrong."""
+    require_media(scope, FORM)
+    body = await read_body(scope, receive, limit=half.body_limit, timeout_s=half.body_timeout_s)
+    form = parse_form(body)
+    lang = half.language(scope)
+    try:
+        asked, found = await _ask(half, scope, form)
+    except (Invalid, Unreadable) as error:
+        return _form_again(half, lang, form, error)
+    return _answers(half, lang, found, asked)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The known fields of a urlencoded form; empty ones are left out.
+
+    Raises Malformed for text that is not UTF-8, control characters, too many fields, or a field sent twice.
+    """
+    try:
+        pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise Malformed from error
+    form = {name: check_form_text(value) for name, value in pairs if name in _FORM_FIELDS}
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Malformed
+    return form
+
+
+async def _ask(half: PublicHalf, scope: Scope, form: dict[str, str]) -> tuple[Asked, Found]:
+    if form.get("ask") == "person":
+        request = LookupRequest(
+            name=form.get("name", ""), id_type=form.get("id_type", ""), id_number=form.get("id_number", "")
+        )
+    elif form.get("name"):
+        request = LookupRequest(number=form.get("number", ""), name=form["name"])
+    else:
+        request = LookupRequest(number=form.get("number", ""))
+    asked, found, _ = await ask(half, scope, request, number_alone=True)
+    return asked, found
+
+
+def _form_again(half: PublicHalf, lang: Lang, form: dict[str, str], error: VerifyError) -> Reply:
+    _, status, problem = half.problems.describe(error, lang)
+    page = half.pages.render_search(lang, host=half.host, form=form, problem=problem)
+    return Reply(status, half.headers.page, page)
+
+
+def _answers(half: PublicHalf, lang: Lang, found: Found, asked: Asked) -> Reply:
+    answers: list[dict[str, Any]] = [_decode(answer) for answer in found.answers]
+    page = half.pages.render_answers(lang, host=half.host, answers=answers, asked=asked, checked_at=utc_now())
+    return Reply(200 if answers else 404, half.headers.page, page)

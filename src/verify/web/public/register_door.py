@@ -1,0 +1,71 @@
+"""The public register of agencies and filings, what a problem type means, metrics, and the API's description."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from verify.certificate.agency import parse_agency_code
+from verify.certificate.record import Agency, Filing
+from verify.errors import NotFound
+from verify.store import register
+from verify.store.contract import Program
+from verify.telemetry import CONTENT_TYPE, render_metrics
+from verify.web.framework import Told, told
+from verify.web.public.half import PublicHalf
+from verify.web.reply import Reply
+
+_encode = msgspec.json.Encoder().encode
+
+
+def register_handlers(
+    half: PublicHalf, document: bytes, gauges: Mapping[str, Callable[[], float]] = MappingProxyType({})
+) -> list[HTTPRouteHandler]:
+    """Routes of this module; `document` is the OpenAPI document, `gauges` are read at each scrape."""
+
+    @get("/api/v1/agencies")
+    async def agencies() -> Told:
+        found = await half.opening.now().store.read(register.list_agencies)
+        return told(Reply(200, half.headers.json, _encode({"agencies": found})))
+
+    @get("/api/v1/agencies/{code:str}")
+    async def agency(code: str) -> Told:
+        parsed = str(parse_agency_code(code)[0])
+        found = await half.opening.now().store.read(lambda: _agency_with_filings(parsed))
+        if found is None:
+            raise NotFound
+        return told(Reply(200, half.headers.json, _encode(with_filings(*found))))
+
+    @get("/problems/{code:str}")
+    async def problem_kind(code: str) -> Told:
+        body = half.problems.explain(code)
+        if body is None:
+            raise NotFound
+        return told(Reply(200, half.headers.json, body))
+
+    @get("/schema/openapi.json")
+    async def schema() -> Told:
+        return told(Reply(200, half.headers.cached("application/json", "public, max-age=300"), document))
+
+    @get("/metrics")
+    async def metrics() -> Told:
+        return told(Reply(200, half.headers.cached(CONTENT_TYPE, "no-store"), render_metrics(gauges)))
+
+    return [agencies, agency, problem_kind, schema, metrics]
+
+
+def with_filings(agency: Agency, filings: list[Filing]) -> dict[str, Any]:
+    """An agency with what it may assess, as the register shows it."""
+    shown: dict[str, Any] = msgspec.to_builtins(agency)
+    shown["filings"] = msgspec.to_builtins(filings)
+    return shown
+
+
+def _agency_with_filings(code: str) -> Program[tuple[Agency, list[Filing]] | None]:
+    agency = yield from register.find_agency(code)
+    if agency is None:
+        return None
+    return agency, (yield from register.list_filings(code))
