@@ -37,7 +37,11 @@ class Postgres:
         """SIGINT is the fast stop; SIGTERM would wait for clients; SIGKILL is a crash."""
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(20)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait(20)
 
     def kill(self) -> None:
         """Kill the server and its children as a crash would; `start` recovers."""

@@ -59,7 +59,7 @@ async def test_completing_twice_keeps_the_first_signatures_and_writes_no_second_
     (number,) = await issue(store, "a")
     before = await store.read(lambda: read_head(0))
     assert await store.write(lambda: complete([Signed(number, 1, b"other", "other")], ORIGIN)) == [
-        Completed(number, 1)
+        Completed(number, 1, here=False)
     ]
     assert await store.read(lambda: read_head(0)) == before
     assert await store.read(lambda: read_copy(number, 1)) == (b"token", "jws")

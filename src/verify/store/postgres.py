@@ -9,6 +9,7 @@ savepoint of its own.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from importlib import resources
 from typing import Any, TypeVar
 
 import asyncpg
@@ -29,7 +30,7 @@ IDLE_MS = 30_000
 READERS = 4
 """Reading connections of one process; look-ups are batched, so few are busy at a time."""
 
-_BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
 
 
 class PostgresStore:
@@ -49,7 +50,7 @@ class PostgresStore:
                     return await _drive(connection, program())
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
                     return await _drive(connection, program())
-        except _BROKEN as error:
+        except BROKEN as error:
             raise StoreFailed(hint=f"{type(error).__name__}: {error}") from error
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
@@ -64,7 +65,7 @@ class PostgresStore:
         """Finish the writes under way and close the connections."""
         if self._writer is not None:
             await self._writer.close()
-        with contextlib.suppress(*_BROKEN):
+        with contextlib.suppress(*BROKEN):
             await asyncio.wait_for(self._pool.close(), 10)
 
 
@@ -73,6 +74,7 @@ async def open_postgres(dsn: str, *, read_only: bool = False) -> PostgresStore:
 
     Raises NotReady with what to do.
     """
+    pool: asyncpg.Pool[asyncpg.Record] | None = None
     try:
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=READERS, command_timeout=STATEMENT_MS / 1000, server_settings=_session(),
@@ -80,9 +82,13 @@ async def open_postgres(dsn: str, *, read_only: bool = False) -> PostgresStore:
         )  # fmt: skip
         async with pool.acquire() as connection:
             await _assert_ready(connection)
-    except _BROKEN as error:
+    except BROKEN as error:
         what = Words("无法连接数据库。", "The database cannot be reached.")
         raise NotReady(what, hint=f"check VERIFY_DATABASE_URL and the server: {error}") from error
+    except NotReady:
+        if pool is not None:
+            await pool.close()
+        raise
     return PostgresStore(dsn, pool, read_only=read_only)
 
 
@@ -108,7 +114,7 @@ class _Writer:
         if self._task is not None:
             await self._task
         if self._connection is not None:
-            with contextlib.suppress(*_BROKEN):
+            with contextlib.suppress(*BROKEN):
                 await self._connection.close(timeout=5)
 
     async def _run(self) -> None:
@@ -133,7 +139,7 @@ class _Writer:
         except _Refused as refusal:
             await self._forget(rollback=True)
             refusal.job.settle(StoreFailed())
-        except (*_BROKEN, NotReady) as error:
+        except (*BROKEN, NotReady) as error:
             await self._forget()
             failure = StoreFailed(hint=f"{type(error).__name__}: {error}")
             failure.__cause__ = error
@@ -148,7 +154,11 @@ class _Writer:
             self._connection = await asyncpg.connect(
                 self._dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session()
             )
-            await _assert_ready(self._connection)
+            try:
+                await _assert_ready(self._connection)
+            except NotReady:
+                await self._connection.close(timeout=5)
+                raise
             self._connection.add_log_listener(self._hear)
         return self._connection
 
@@ -163,7 +173,7 @@ class _Writer:
         if connection is None:
             return
         if rollback and not connection.is_closed():
-            with contextlib.suppress(*_BROKEN):
+            with contextlib.suppress(*BROKEN):
                 await connection.execute("rollback")
                 return
         self._connection = None
@@ -211,7 +221,7 @@ async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, 
         what = Words("数据库拒绝了该写入。", "The database refused this write.")
         job.error = StoreFailed(what, hint=str(error))
         job.error.__cause__ = error
-    except _BROKEN:
+    except BROKEN:
         raise
     except Exception as error:  # the program's own refusal travels to its caller
         job.error = error
@@ -311,9 +321,24 @@ async def migrate_postgres(dsn: str) -> int:
                     await connection.execute("delete from schema_version")
                     await connection.execute("insert into schema_version (version) values ($1)", number)
         return steps[-1][0]
-    except _BROKEN as error:
+    except BROKEN as error:
         what = Words("数据库升级失败，原结构未变。", "The upgrade failed; the old schema stands.")
         raise NotReady(what, hint=str(error)) from error
+
+
+async def grant_postgres(dsn: str) -> None:
+    """Make the roles `verify_office` and `verify_public` and give each exactly what it needs.
+
+    Run as the owner of the schema. Raises NotReady when that login may not create roles.
+    """
+    text = resources.files("verify.store").joinpath("roles.sql").read_text("utf-8")
+    try:
+        async with _connected(dsn) as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+            await connection.execute(text)
+    except BROKEN as error:
+        what = Words("无法创建数据库角色。", "The database roles could not be made.")
+        raise NotReady(what, hint=f"run `verify init` with the schema owner's login: {error}") from error
 
 
 async def _version(connection: Any) -> int:
@@ -321,9 +346,14 @@ async def _version(connection: Any) -> int:
     return int(await connection.fetchval("select version from schema_version")) if known else 0
 
 
+async def connect_postgres(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """One plain connection, for work that is not the service's. Raises what `BROKEN` lists."""
+    return await asyncpg.connect(dsn, timeout=5)
+
+
 @contextlib.asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(dsn, timeout=5)
+    connection = await connect_postgres(dsn)
     try:
         yield connection
     finally:

@@ -40,8 +40,8 @@ class SqliteStore:
         Raises NotReady with the command to run when the file, its settings or its schema are not right.
         """
         self._path = path
-        self._reader = _connect(path, read_only=True)
-        _assert_ready(self._reader, path)
+        self._reader = connect_sqlite(path, read_only=True)
+        assert_sqlite_ready(self._reader, path)
         self._statements = load_sqlite_statements()
         self._writer = None if read_only else _Writer(path, self._statements)
 
@@ -79,7 +79,7 @@ class _Writer:
     """The one thread that writes."""
 
     def __init__(self, path: Path, statements: Any) -> None:
-        self._connection = _connect(path, read_only=False)
+        self._connection = connect_sqlite(path, read_only=False)
         self._statements = statements
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="verify-writer", daemon=True)
@@ -204,9 +204,12 @@ def _set(values: list[Any]) -> str:
     return _json.encode(values).decode()
 
 
-def _connect(path: Path, *, read_only: bool) -> apsw.Connection:
-    """Readers open the file for writing too and then forbid it: after a crash, whoever comes first must be
-    able to recover the WAL."""
+def connect_sqlite(path: Path, *, read_only: bool) -> apsw.Connection:
+    """One connection with the settings that every promise rests on. Raises NotReady.
+
+    Readers open the file for writing too and then forbid it: after a crash, whoever comes first must be
+    able to recover the WAL.
+    """
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
         connection.set_busy_timeout(BUSY_MS)
@@ -221,8 +224,8 @@ def _connect(path: Path, *, read_only: bool) -> apsw.Connection:
     return connection
 
 
-def _assert_ready(connection: apsw.Connection, path: Path) -> None:
-    """Refuse to start on anything that would break a promise later."""
+def assert_sqlite_ready(connection: apsw.Connection, path: Path) -> None:
+    """Refuse to start on anything that would break a promise later. Raises NotReady."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     try:
         journal = connection.pragma("journal_mode")

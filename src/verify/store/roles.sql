@@ -1,0 +1,25 @@
+-- Two roles without a login of their own: `grant verify_office to LOGIN` makes a login an office node's.
+-- Neither owns a table, so neither can switch a trigger off; neither can change or delete the ledger.
+
+do $$
+begin
+  if not exists (select 1 from pg_roles where rolname = 'verify_office') then create role verify_office; end if;
+  if not exists (select 1 from pg_roles where rolname = 'verify_public') then create role verify_public; end if;
+end $$;
+
+revoke all on all tables in schema public from public, verify_office, verify_public;
+grant usage on schema public to verify_office, verify_public;
+
+grant select on all tables in schema public to verify_office;
+grant insert on
+  event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
+  finder, idempotency, batch, batch_row, proposal
+to verify_office;
+grant update on
+  ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal
+to verify_office;
+grant delete on finder, batch_row to verify_office;
+
+grant select on
+  ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version
+to verify_public;
