@@ -1,0 +1,58 @@
+"""Callers that come at the same time travel together; one who comes alone does not wait for company."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+G = TypeVar("G", bound=Hashable)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Gather(Generic[G, T, R]):
+    """While one load is on its way, the next collects; it leaves the moment the road is free.
+
+    Items of one group travel in one call of `carry`, which answers each in order. A caller who goes away
+    stops nothing: what has left arrives.
+    """
+
+    def __init__(
+        self, carry: Callable[[G, Sequence[T]], Awaitable[Sequence[R | Exception]]], *, limit: int
+    ) -> None:
+        """`limit` is the largest load of one group."""
+        self._carry = carry
+        self._limit = limit
+        self._waiting: dict[G, list[tuple[T, asyncio.Future[R]]]] = {}
+        self._driver: asyncio.Task[None] | None = None
+
+    async def put(self, group: G, item: T) -> R:
+        """Travel with the next load. Raises what `carry` answers or raises."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(group, []).append((item, future))
+        if self._driver is None or self._driver.done():
+            self._driver = asyncio.create_task(self._drive())
+        return await future
+
+    async def _drive(self) -> None:
+        while self._waiting:
+            loads, self._waiting = self._waiting, {}
+            parts = [
+                (group, load[at : at + self._limit])
+                for group, load in loads.items()
+                for at in range(0, len(load), self._limit)
+            ]
+            await asyncio.gather(*(self._deliver(group, part) for group, part in parts))
+
+    async def _deliver(self, group: G, load: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        answers: Sequence[R | Exception]
+        try:
+            answers = await self._carry(group, [item for item, _ in load])
+        except Exception as error:  # whatever it is belongs to the callers, not to this task
+            answers = [error] * len(load)
+        for (_, future), answer in zip(load, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
