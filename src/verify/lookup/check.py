@@ -304,10 +304,7 @@ def _check_window(key: PublicKey, recorded_at: dt.datetime, checks: _Checks) -> 
     """The instant that counts is the ledger's: a thief of the key writes into a token what he likes."""
     match standing(key, recorded_at):
         case Standing.IN_FORCE:
-            zh, en = (
-                "台账记录的签发时刻在密钥有效期内。",
-                "The ledger recorded it while the key was in force.",
-            )
+            zh, en = "签发时密钥有效。", "The key was in force when this was signed."
             if key.compromised_at is not None:
                 zh, en = zh + "密钥此后泄露，不影响此前的签发。", en + " The key was compromised later."
             checks.put("key-in-force", True, zh, en)
