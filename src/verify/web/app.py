@@ -8,8 +8,8 @@ signing key even by mistake.
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
@@ -18,7 +18,7 @@ from verify.telemetry import log, setup_logging
 from verify.web.assets import load_assets
 from verify.web.framework import build_framework
 from verify.web.openapi import build_document
-from verify.web.opening import Opening
+from verify.web.opening import Derived, Opening
 from verify.web.public.asks import LookupRequest
 from verify.web.public.checks import CheckRequest, check_handlers
 from verify.web.public.front import Front
@@ -30,30 +30,26 @@ from verify.web.reply import App
 from verify.web.route import Route
 from verify.wiring import House, Role, open_house, read_settings
 
-TRUST_REFRESH_S = 600
+Work = Callable[[], Awaitable[None]]
 
 
 def create_app() -> App:
     """Both halves. Settings come from the environment and the settings file in the working directory."""
-    return build_app(_settings(), Role.ALL)
+    return build_app(read_settings(os.environ, Path.cwd()), Role.ALL)
 
 
 def create_public_app() -> App:
     """The public's half alone."""
-    return build_app(_settings(), Role.PUBLIC)
+    return build_app(read_settings(os.environ, Path.cwd()), Role.PUBLIC)
 
 
 def create_office_app() -> App:
     """The office's half, with the public addresses that it shares a process with."""
-    return build_app(_settings(), Role.OFFICE)
-
-
-def _settings() -> Settings:
-    return read_settings(os.environ, Path.cwd())
+    return build_app(read_settings(os.environ, Path.cwd()), Role.OFFICE)
 
 
 def find_static() -> Path:
-    """The folder of static files: beside the package when installed, at the repository's top when not."""
+    """The folder of static files: inside the package when installed, at the repository's top when not."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "static"
     return installed if installed.is_dir() else package.parents[1] / "static"
@@ -63,42 +59,43 @@ def build_app(settings: Settings, role: Role) -> App:
     """Compose what `role` needs. Nothing is opened yet: that begins with the server's life."""
     setup_logging(settings.log_level)
     house: Opening[House] = Opening("house", lambda: open_house(settings, role))
-    public = PublicHalf(settings, _public_desk(house, settings), load_assets(find_static()))
-    readiness = Readiness(public)
-    office_handlers: list[HTTPRouteHandler] = []
-    office_routes: tuple[Route, ...] = ()
-    structs: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
-    work: list[Any] = []
+    public = PublicHalf(settings, Derived(house, _public_desk), load_assets(find_static()))
+    handlers: list[HTTPRouteHandler] = []
+    routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE)
+    bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
+    work: list[Work] = []
     if role is not Role.PUBLIC:
         from verify.web.office.compose import compose_office
 
-        composed = compose_office(settings, house, public)
-        office_handlers, office_routes = composed.handlers, composed.routes
-        structs |= composed.structs
-        work = composed.work
-    routes = (*PUBLIC_ROUTES, NUMBER_ROUTE, *office_routes)
-    document = build_document(routes, public_url=public.public_url, structs=structs)
+        office = compose_office(settings, house, public)
+        handlers, work = office.handlers, office.work
+        routes, bodies = (*routes, *office.routes), bodies | office.bodies
+    document = build_document(routes, public_url=public.public_url, bodies=bodies)
     life = _Life(house, work)
     framework = build_framework(
-        [*check_handlers(public), *register_handlers(public, document), *office_handlers],
+        [*check_handlers(public), *register_handlers(public, document), *handlers],
         public.problem,
         on_startup=[life.begin],
         on_shutdown=[life.end],
     )
-    return Front(public, readiness, framework, office=role is not Role.PUBLIC)
+    return Front(public, Readiness(public), framework, office=role is not Role.PUBLIC)
+
+
+def _public_desk(house: House) -> PublicDesk:
+    return PublicDesk(house.store, house.lookup, house.budgets, house.checker)
 
 
 class _Life:
     """Opens the house when the server starts, works beside it, and closes it at the end."""
 
-    def __init__(self, house: Opening[House], work: list[Any]) -> None:
+    def __init__(self, house: Opening[House], work: list[Work]) -> None:
         self._house = house
         self._work = work
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Future[None]] = []
 
     async def begin(self) -> None:
         await self._house.start()
-        self._tasks = [asyncio.create_task(one()) for one in self._work]
+        self._tasks = [asyncio.ensure_future(one()) for one in self._work]
         log.info("serving", open=self._house.get() is not None)
 
     async def end(self) -> None:
@@ -108,26 +105,3 @@ class _Life:
         house = await self._house.stop()
         if house is not None:
             await house.close()
-
-
-class _PublicOpening(Opening[PublicDesk]):
-    """The public's part of a house, as soon as that is open."""
-
-    def __init__(self, house: Opening[House], settings: Settings) -> None:
-        super().__init__("public", self._nothing)
-        self._house = house
-        self._settings = settings
-        self._desk: PublicDesk | None = None
-
-    def now(self) -> PublicDesk:
-        if self._desk is None:
-            house = self._house.now()
-            self._desk = PublicDesk(house.store, house.lookup, None, None)
-        return self._desk
-
-    async def _nothing(self) -> PublicDesk:
-        return self.now()
-
-
-def _public_desk(house: Opening[House], settings: Settings) -> Opening[PublicDesk]:
-    return _PublicOpening(house, settings)

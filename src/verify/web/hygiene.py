@@ -193,7 +193,9 @@ def _check_strings(value: Any) -> None:
         if isinstance(item, str):
             if _CONTROL.search(item):
                 raise Malformed(
-                    Words("文本中有控制字符或无效字符。", "A text holds control characters or lone surrogates.")
+                    Words(
+                        "文本中有控制字符或无效字符。", "A text holds control characters or lone surrogates."
+                    )
                 )
         elif isinstance(item, dict):
             waiting.extend(item)

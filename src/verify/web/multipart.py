@@ -10,9 +10,13 @@ from verify.errors import Malformed, Words
 MAX_PARTS: Final = 8
 MAX_HEAD_BYTES: Final = 4096
 
-_BOUNDARY = re.compile(rb'multipart/form-data\s*;.*?boundary=(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
-_NAME = re.compile(rb'^content-disposition\s*:\s*form-data\s*;.*?\bname="([^"\r\n]*)"', re.IGNORECASE | re.MULTILINE)
-_FILENAME = re.compile(rb'\bfilename\*?=', re.IGNORECASE)
+_BOUNDARY = re.compile(
+    rb'multipart/form-data\s*;.*?boundary=(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE
+)
+_NAME = re.compile(
+    rb'^content-disposition\s*:\s*form-data\s*;.*?\bname="([^"\r\n]*)"', re.IGNORECASE | re.MULTILINE
+)
+_FILENAME = re.compile(rb"\bfilename\*?=", re.IGNORECASE)
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -35,13 +35,18 @@ _HEADERS: Final = {
     "WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}},
     "Allow": {"description": "Methods of this address.", "schema": {"type": "string"}},
 }
-_PROBLEM_HEADERS: Final = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_PROBLEM_HEADERS: Final = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
-def build_document(routes: Sequence[Route], *, public_url: str, structs: Mapping[str, type]) -> bytes:
-    """The whole document as JSON; `structs` are the request bodies by component name."""
+def build_document(routes: Sequence[Route], *, public_url: str, bodies: Mapping[str, type]) -> bytes:
+    """The whole document as JSON; `bodies` are the request bodies by component name."""
     schemas: dict[str, Any] = dict(COMPONENTS)
-    _, described = msgspec.json.schema_components(list(structs.values()), ref_template=REF + "{name}")
+    _, described = msgspec.json.schema_components(list(bodies.values()), ref_template=REF + "{name}")
     schemas.update(described)
     for route in routes:
         schemas.update(route.components)
@@ -80,7 +85,8 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {
             "required": True,
             "content": {
-                body.media: {"schema": body.schema} | ({"example": body.example} if body.example is not None else {})
+                body.media: {"schema": body.schema}
+                | ({"example": body.example} if body.example is not None else {})
                 for body in route.bodies
             },
         }

@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 from verify.errors import NotReady, VerifyError, Words
 from verify.telemetry import log
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 RETRY_S: Final = 1.0
@@ -21,6 +22,7 @@ class Opening(Generic[T]):
         self._open = open_it
         self._value: T | None = None
         self._task: asyncio.Task[None] | None = None
+        self._opened = asyncio.Event()
         self.trouble: VerifyError | None = None
         """Why it is not open yet."""
 
@@ -33,6 +35,11 @@ class Opening(Generic[T]):
     def get(self) -> T | None:
         """What was opened, or None."""
         return self._value
+
+    async def wait(self) -> T:
+        """What was opened, as soon as it is."""
+        await self._opened.wait()
+        return self.now()
 
     async def start(self) -> None:
         """Try once, and go on trying in the background when that fails."""
@@ -59,9 +66,12 @@ class Opening(Generic[T]):
         except VerifyError as error:
             self._tell(error)
         except Exception as error:  # whatever is wrong with a dependency, the process stays up and says so
-            self._tell(NotReady(Words("依赖尚不可用。", f"{type(error).__name__} while opening {self.name}.")))
+            self._tell(
+                NotReady(Words("依赖尚不可用。", f"{type(error).__name__} while opening {self.name}."))
+            )
         else:
             self.trouble = None
+            self._opened.set()
             log.info("opened", what=self.name)
         return self._value is not None
 
@@ -69,3 +79,22 @@ class Opening(Generic[T]):
         if self.trouble is None or self.trouble.detail != error.detail:
             log.warning("cannot open yet", what=self.name, why=error.detail.en, hint=error.hint)
         self.trouble = error
+
+
+class Derived(Generic[T]):
+    """A part of something that may not be there yet, made once when it is."""
+
+    def __init__(self, whole: Opening[S], part: Callable[[S], T]) -> None:
+        """`part` makes it of the whole."""
+
+        def make() -> T:
+            return part(whole.now())
+
+        self._make = make
+        self._value: T | None = None
+
+    def now(self) -> T:
+        """The part. Raises NotReady until the whole is open."""
+        if self._value is None:
+            self._value = self._make()
+        return self._value

@@ -44,10 +44,13 @@ STATUS: Final = MappingProxyType(
         "unavailable": 503,
         "store-failed": 503,
         "not-ready": 503,
+        "bad-key": 503,
     }
 )
 """Code → status. Codes never change; the metric labels and problem types carry them."""
 
+_SAYS_NOTHING: Final = frozenset({"unavailable", "store-failed", "not-ready"})
+"""Told together with the verdict `unavailable`, which is all that look-ups know then."""
 RETRY_S: Final = 2
 """Retry-After of a 503: a database that restarts is back in seconds."""
 INTERNAL: Final = "internal"
@@ -107,9 +110,10 @@ class Problems:
         }
         if status == 500 or not isinstance(error, VerifyError):
             return code, status, body
-        body["detail"] = _say(error.detail, lang)
-        if error.hint and status < 500:
-            body["hint"] = error.hint
+        if error.detail != title:
+            body["detail"] = _say(error.detail, lang)
+        if code in _SAYS_NOTHING:
+            body["verdict"] = "unavailable"
         if error.faults:
             body["errors"] = [
                 {"pointer": f.pointer, "code": f.code, "detail": _say(f.detail, lang)}
@@ -134,7 +138,7 @@ class Problems:
 
 def retry_after(error: BaseException, status: int) -> int | None:
     """Seconds to wait, when waiting helps."""
-    seconds = getattr(error, "retry_after_s", None)
+    seconds: float | None = getattr(error, "retry_after_s", None)
     if seconds is not None:
         return max(1, math.ceil(seconds))
     return {429: 60, 503: RETRY_S}.get(status)

@@ -25,7 +25,9 @@ def maybe(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def record(required: tuple[str, ...], optional: dict[str, Schema] | None = None, **properties: Schema) -> Schema:
+def record(
+    required: tuple[str, ...], optional: dict[str, Schema] | None = None, **properties: Schema
+) -> Schema:
     """A closed object."""
     return {
         "type": "object",
@@ -37,7 +39,7 @@ def record(required: tuple[str, ...], optional: dict[str, Schema] | None = None,
 
 def listed(name: str, item: Schema) -> Schema:
     """An object with one list."""
-    return record((name,), **{name: {"type": "array", "items": item}})
+    return record((name,), {name: {"type": "array", "items": item}})
 
 
 INSTANT: Final = text("RFC 3339, UTC.", format="date-time")
@@ -46,7 +48,15 @@ BOTH: Final = record(("zh", "en"), zh=text(), en=text())
 INTEGER: Final = {"type": "integer"}
 TRUTH: Final = {"type": "boolean"}
 VERDICTS: Final = ("valid", "suspended", "revoked", "replaced", "unknown", "unavailable")
-CHECKS: Final = ("readable", "authentic", "issuer-known", "key-in-force", "matches-register", "current-copy", "status")
+CHECKS: Final = (
+    "readable",
+    "authentic",
+    "issuer-known",
+    "key-in-force",
+    "matches-register",
+    "current-copy",
+    "status",
+)
 
 _ANSWER = {
     "type": "object",
@@ -114,7 +124,6 @@ COMPONENTS: Final = MappingProxyType(
                 "status": INTEGER,
                 "code": text(enum=[*STATUS, INTERNAL]),
                 "detail": text(),
-                "hint": text(),
                 "verdict": text("With 503: nothing is said about any certificate.", enum=["unavailable"]),
                 "errors": {"type": "array", "items": ref("Fault")},
             },

@@ -1,30 +1,33 @@
 """Who may come in, and what every office request brings: an API key, an idempotency key, a body."""
 
 import re
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from verify.certificate.reason import Role
 from verify.errors import Forbidden, Malformed, Unauthenticated, Words
+from verify.issuance.caller import MAX_KEY, Caller
 from verify.store.register import Credential
 from verify.web.hygiene import decode_json, read_body, require_media
-from verify.web.office.desk import OfficeDesk, OfficeHalf
-from verify.web.reply import Receive, Scope, header
+from verify.web.office.desk import OfficeHalf
+from verify.web.reply import Receive, Scope
+from verify.wiring.desks import OfficeHouse
 
 T = TypeVar("T")
 
-MAX_KEY: Final = 128
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_\-.~+/=]{1,256})")
-_QUOTED = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]*)"')
+_QUOTED = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]*)"')
 _PLAIN = re.compile(r"[\x21\x23-\x7e]*")
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Admitted(msgspec.Struct, frozen=True):
     """An authenticated request: whose it is, on which desk."""
 
     credential: Credential
-    desk: OfficeDesk
+    desk: OfficeHouse
+    caller: Caller
+    """The same person as the rooms below know them."""
 
     @property
     def actor(self) -> str:
@@ -33,16 +36,11 @@ class Caller(msgspec.Struct, frozen=True):
 
     @property
     def owner(self) -> str | None:
-        """The agency whose certificates the caller may touch; None is the operator, who may touch all."""
+        """The agency whose records the caller may touch; None is the operator, who may touch all."""
         return self.credential.agency
 
-    @property
-    def role(self) -> Role:
-        """In whose name the caller acts."""
-        return Role.OPERATOR if self.credential.agency is None else Role.AGENCY
 
-
-async def admit(half: OfficeHalf, scope: Scope) -> Caller:
+async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
     """The caller behind `Authorization: Bearer`, asked of the store each time.
 
     Raises Unauthenticated without a valid key (also with more than one header), Unavailable.
@@ -52,10 +50,12 @@ async def admit(half: OfficeHalf, scope: Scope) -> Caller:
     if match is None:
         raise Unauthenticated
     desk = half.opening.now()
-    return Caller(await desk.office.credentials.authenticate(match[1].decode()), desk)
+    credential = await desk.office.credentials.authenticate(match[1].decode())
+    role = Role.OPERATOR if credential.agency is None else Role.AGENCY
+    return Admitted(credential, desk, Caller(credential.id, role, credential.agency, credential.name))
 
 
-async def admit_agency(half: OfficeHalf, scope: Scope) -> tuple[Caller, str]:
+async def admit_agency(half: OfficeHalf, scope: Scope) -> tuple[Admitted, str]:
     """As `admit`, for what only an agency does: the caller and the agency's code. Raises Forbidden."""
     caller = await admit(half, scope)
     if caller.owner is None:
@@ -66,7 +66,7 @@ async def admit_agency(half: OfficeHalf, scope: Scope) -> tuple[Caller, str]:
     return caller, caller.owner
 
 
-async def admit_operator(half: OfficeHalf, scope: Scope) -> Caller:
+async def admit_operator(half: OfficeHalf, scope: Scope) -> Admitted:
     """As `admit`, for what only the operator does. Raises Forbidden."""
     caller = await admit(half, scope)
     if caller.owner is not None:
@@ -88,8 +88,7 @@ def idempotency_key(scope: Scope) -> str:
             Words(
                 f"须有一个 Idempotency-Key 请求头，1 至 {MAX_KEY} 个可见字符。",
                 f"One Idempotency-Key header of 1 to {MAX_KEY} visible characters is needed.",
-            ),
-            hint='send the same key again when you repeat the request, e.g. Idempotency-Key: "2026-11-A/0001"',
+            )
         )
     return key
 
@@ -103,11 +102,6 @@ async def read_json(
     return decode_json(body, kind), body
 
 
-def request_tag(caller: Caller, method: str, path: str, body: bytes) -> bytes:
+def request_tag(caller: Admitted, method: str, path: str, body: bytes) -> bytes:
     """The keyed digest that the ledger keeps of a request (L4)."""
     return caller.desk.data_keys.request_tag(b"\n".join((method.encode(), path.encode(), body)))
-
-
-def single_header(scope: Scope, name: bytes) -> str:
-    """A header's text, empty when absent."""
-    return (header(scope, name) or b"").decode("latin-1")

@@ -14,9 +14,8 @@ from verify.proof.public import KeyPurpose, PublicKey, to_jwk
 from verify.store.register import Credential
 from verify.web.framework import Ask, Told, told
 from verify.web.hygiene import read_body
-from verify.web.office.access import Caller, admit, admit_operator, read_json, request_tag
-from verify.web.office.desk import OfficeHalf
-from verify.web.reply import Reply, with_headers
+from verify.web.office.access import Admitted, admit, admit_operator, read_json, request_tag
+from verify.web.office.desk import OfficeHalf, location
 
 T = TypeVar("T")
 
@@ -73,19 +72,19 @@ def agency_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
             given.code, name_zh=given.name_zh, name_en=given.name_en, kind=given.kind, contact=given.contact,
             actor=caller.actor, request=tag,
         )  # fmt: skip
-        return told(with_headers(_json(half, made, 201), _location(f"/api/v1/agencies/{made.code}")))
+        return told(half.json(made, 201, location(f"/api/v1/agencies/{made.code}")))
 
     @get("/api/v1/agencies/{code:str}/filings")
     async def filings(request: Ask, code: str) -> Told:
         caller = await admit(half, request.scope)
         found = await caller.desk.office.agencies.list_filings(_own(caller, code))
-        return told(_json(half, {"filings": found}))
+        return told(half.json({"filings": found}))
 
     @post("/api/v1/agencies/{code:str}/filings", status_code=201)
     async def add_filing(request: Ask, code: str) -> Told:
         caller, given, tag = await _operator(half, request, FilingRequest)
         made = await caller.desk.office.agencies.add_filing(code, given, actor=caller.actor, request=tag)
-        return told(_json(half, made, 201))
+        return told(half.json(made, 201))
 
     @post("/api/v1/agencies/{code:str}/filings/{filing:str}/end", status_code=200)
     async def end_filing(request: Ask, code: str, filing: str) -> Told:
@@ -94,7 +93,7 @@ def agency_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         ended = await caller.desk.office.agencies.end_filing(
             filing, given.to_on, owner=owner, actor=caller.actor, request=tag
         )
-        return told(_json(half, ended))
+        return told(half.json(ended))
 
     return [add_agency, filings, add_filing, end_filing, *_steps(half)]
 
@@ -109,7 +108,7 @@ def _agency_step(half: OfficeHalf, step: str) -> HTTPRouteHandler:
         caller, given, tag = await _operator(half, request, ReasonRequest)
         desk = caller.desk.office.agencies
         steps = {"suspension": desk.suspend, "cancellation": desk.cancel, "reinstatement": desk.reinstate}
-        return told(_json(half, await steps[step](code, given.reason, actor=caller.actor, request=tag)))
+        return told(half.json(await steps[step](code, given.reason, actor=caller.actor, request=tag)))
 
     return change
 
@@ -121,27 +120,27 @@ def key_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
     async def keys(request: Ask, code: str) -> Told:
         caller = await admit(half, request.scope)
         found = await caller.desk.office.keys.list_keys(_own(caller, code))
-        return told(_json(half, {"keys": [key_view(key) for key in found]}))
+        return told(half.json({"keys": [key_view(key) for key in found]}))
 
     @post("/api/v1/agencies/{code:str}/keys", status_code=201)
     async def create(request: Ask, code: str) -> Told:
         caller, given, tag = await _operator(half, request, KeyRequest)
         owner = str(parse_agency_code(code)[0])
         made = await caller.desk.office.keys.create(owner, given.purpose, actor=caller.actor, request=tag)
-        return told(_json(half, key_view(made), 201))
+        return told(half.json(key_view(made), 201))
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/activation", status_code=200)
     async def activate(request: Ask, code: str, kid: str) -> Told:
         caller, tag = await _key_of(half, request, code, kid)
         return told(
-            _json(half, key_view(await caller.desk.office.keys.activate(kid, actor=caller.actor, request=tag)))
+            half.json(key_view(await caller.desk.office.keys.activate(kid, actor=caller.actor, request=tag)))
         )
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/retirement", status_code=200)
     async def retire(request: Ask, code: str, kid: str) -> Told:
         caller, tag = await _key_of(half, request, code, kid)
         return told(
-            _json(half, key_view(await caller.desk.office.keys.retire(kid, actor=caller.actor, request=tag)))
+            half.json(key_view(await caller.desk.office.keys.retire(kid, actor=caller.actor, request=tag)))
         )
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/compromise", status_code=200)
@@ -149,10 +148,12 @@ def key_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         caller, given, tag = await _operator(half, request, CompromiseRequest)
         await _check_key_owner(caller, code, kid)
         if given.since.tzinfo is None:
-            what = Words("须注明时区，如 2026-11-20T08:00:00Z。", "A time zone is needed: 2026-11-20T08:00:00Z.")
+            what = Words(
+                "须注明时区，如 2026-11-20T08:00:00Z。", "A time zone is needed: 2026-11-20T08:00:00Z."
+            )
             raise Invalid(faults=(Fault("/since", "time-zone", what),))
         changed = await caller.desk.office.keys.compromise(kid, given.since, actor=caller.actor, request=tag)
-        return told(_json(half, key_view(changed)))
+        return told(half.json(key_view(changed)))
 
     return [keys, create, activate, retire, compromise]
 
@@ -165,7 +166,7 @@ def credential_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         caller = await admit_operator(half, request.scope)
         owner = str(parse_agency_code(code)[0])
         found = await caller.desk.office.credentials.list_credentials(owner)
-        return told(_json(half, {"credentials": [credential_view(one) for one in found]}))
+        return told(half.json({"credentials": [credential_view(one) for one in found]}))
 
     @post("/api/v1/agencies/{code:str}/credentials", status_code=201)
     async def create(request: Ask, code: str) -> Told:
@@ -173,7 +174,7 @@ def credential_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         made, secret = await caller.desk.office.credentials.create(
             given.name, agency=code, actor=caller.actor, request=tag
         )
-        return told(_json(half, credential_view(made) | {"secret": secret}, 201))
+        return told(half.json(credential_view(made) | {"secret": secret}, 201))
 
     @delete("/api/v1/agencies/{code:str}/credentials/{credential:str}", status_code=200)
     async def revoke(request: Ask, code: str, credential: str) -> Told:
@@ -182,7 +183,7 @@ def credential_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         revoked = await caller.desk.office.credentials.revoke(
             credential, owner=str(parse_agency_code(code)[0]), actor=caller.actor, request=tag
         )
-        return told(_json(half, credential_view(revoked)))
+        return told(half.json(credential_view(revoked)))
 
     return [credentials, create, revoke]
 
@@ -204,37 +205,29 @@ def credential_view(one: Credential) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _operator(half: OfficeHalf, request: Ask, kind: type[T]) -> tuple[Caller, T, bytes]:
+async def _operator(half: OfficeHalf, request: Ask, kind: type[T]) -> tuple[Admitted, T, bytes]:
     """The operator, the body, and the digest of both for the ledger."""
     caller = await admit_operator(half, request.scope)
     given, body = await read_json(half, request.scope, request.receive, kind)
     return caller, given, request_tag(caller, request.scope["method"], request.scope["path"], body)
 
 
-async def _key_of(half: OfficeHalf, request: Ask, code: str, kid: str) -> tuple[Caller, bytes]:
+async def _key_of(half: OfficeHalf, request: Ask, code: str, kid: str) -> tuple[Admitted, bytes]:
     caller = await admit_operator(half, request.scope)
     await read_body(request.scope, request.receive, limit=half.body_limit, timeout_s=half.body_timeout_s)
     await _check_key_owner(caller, code, kid)
     return caller, request_tag(caller, request.scope["method"], request.scope["path"], b"")
 
 
-async def _check_key_owner(caller: Caller, code: str, kid: str) -> None:
+async def _check_key_owner(caller: Admitted, code: str, kid: str) -> None:
     """A key is addressed below its owner. Raises NotFound below anybody else."""
     if (await caller.desk.office.keys.find(kid)).owner != str(parse_agency_code(code)[0]):
         raise NotFound
 
 
-def _own(caller: Caller, code: str) -> str:
+def _own(caller: Admitted, code: str) -> str:
     """The agency whose records are asked for. Raises Forbidden when it is not the caller's own."""
     parsed = str(parse_agency_code(code)[0])
     if caller.owner not in (None, parsed):
         raise Forbidden
     return parsed
-
-
-def _json(half: OfficeHalf, value: object, status: int = 200) -> Reply:
-    return Reply(status, half.headers.json, _encode(value))
-
-
-def _location(path: str) -> tuple[bytes, bytes]:
-    return b"location", path.encode()

@@ -1,11 +1,68 @@
-"""Budgets, as HTTP tells them: spend one look-up, and say what is left when it matters."""
+"""Budgets, as HTTP tells them: 429 with `Retry-After` past one, `RateLimit` fields (draft 11) before that.
 
-from typing import Any
+A POST is always told what is left. A GET of a number or scan code is told only when less than a tenth is left:
+the hot path's header list is made once, and a phone that scans one code has no use for the figure.
+"""
 
+from collections.abc import Hashable
+from typing import Final
+
+from verify.errors import TooMany
+from verify.lookup.budget import PERIOD_S, Budgets, Decision, source_of
+from verify.web.headers import Headers
 from verify.web.reply import Scope
 
+NONE: Final[Headers] = []
 
-async def spend(
-    budgets: Any, scope: Scope, trusted_proxies: int, *, target: str | bytes | None = None, always: bool = False
-) -> list[tuple[bytes, bytes]]:
-    return []
+
+class OverBudget(TooMany):
+    """Too many requests; try again later. 请求过于频繁，请稍后再试。"""
+
+    def __init__(self, decision: Decision) -> None:
+        """Tell what `decision` says."""
+        super().__init__()
+        self.retry_after_s = decision.retry_after_s
+        self.headers = limit_headers(decision)
+
+
+def spend(budgets: Budgets, source: str, target: Hashable | None = None) -> Decision:
+    """Take one look-up from the source's budget, and from the target's. Raises OverBudget."""
+    decision = budgets.spend(source, target)
+    if not decision.allowed:
+        raise OverBudget(decision)
+    return decision
+
+
+def limit_headers(decision: Decision) -> Headers:
+    """`RateLimit-Policy` and `RateLimit`; nothing when budgets are off.
+
+    What is left of a target's budget would tell what others ask, so only its refusal is told.
+    """
+    if not decision.quota or (decision.allowed and decision.policy != "source"):
+        return NONE
+    name = decision.policy
+    return [
+        (b"ratelimit-policy", f'"{name}";q={decision.quota};w={PERIOD_S:.0f}'.encode()),
+        (b"ratelimit", f'"{name}";r={decision.remaining};t={decision.reset_s}'.encode()),
+    ]
+
+
+def asker(scope: Scope, trusted_proxies: int) -> str:
+    """Whose request it is: the socket's peer, or what trusted proxies say of it.
+
+    Each proxy appends the peer it saw to X-Forwarded-For, so the entry of the outermost of `trusted_proxies`
+    is that many from the right; whatever stands further left was written by the client. With fewer entries
+    than that, somebody went round a proxy: the socket's peer counts.
+    """
+    peer = scope.get("client")
+    address = peer[0] if peer else "unknown"
+    if trusted_proxies > 0:
+        entries = [
+            entry.strip()
+            for key, value in scope["headers"]
+            if key == b"x-forwarded-for"
+            for entry in value.decode("latin-1").split(",")
+        ]
+        if len(entries) >= trusted_proxies:
+            address = entries[-trusted_proxies][:64]
+    return source_of(address)

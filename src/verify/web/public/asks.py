@@ -4,14 +4,17 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from verify.certificate.number import canonical_number
+from verify.certificate.scan_code import parse_scan_code
 from verify.certificate.status import Verdict
 from verify.errors import Fault, Invalid, Unreadable, Words
 from verify.lookup.answer import MESSAGES
+from verify.lookup.budget import Decision
 from verify.lookup.scan import Reply as Found
 from verify.telemetry import tally
 from verify.web.hygiene import decode_json, read_body, require_media
-from verify.web.public.allowance import spend
-from verify.web.public.half import PublicHalf, instant, utc_now
+from verify.web.public.allowance import asker, limit_headers, spend
+from verify.web.public.half import PublicDesk, PublicHalf, instant, utc_now
 from verify.web.reply import Receive, Reply, Scope
 
 Asked: TypeAlias = Literal["scan", "number", "name", "person"]
@@ -38,12 +41,16 @@ def miss_body(as_of: str) -> bytes:
 async def answer_number(half: PublicHalf, scope: Scope, text: str) -> Reply:
     """`GET /api/v1/certificates/{number}`: the answer for the number alone."""
     desk = half.opening.now()
-    extra = await spend(desk.budgets, scope, half.trusted_proxies)
+    source = asker(scope, half.trusted_proxies)
+    left = spend(desk.budgets, source)
     found = await desk.lookup.by_number(text)
-    count("number", found)
-    headers = [*half.headers.json, *extra] if extra else half.headers.json
+    headers, lookups = half.headers.json, tally.lookups
+    if left.remaining * 10 < left.quota:
+        headers = [*headers, *limit_headers(left)]
     if found.answers:
+        lookups["number/found"] = lookups.get("number/found", 0) + 1
         return Reply(200, headers, found.answers[0])
+    _missed(desk, source, "number")
     return Reply(404, headers, miss_body(found.as_of))
 
 
@@ -56,14 +63,18 @@ async def answer_scan(half: PublicHalf, scope: Scope, text: str) -> Reply:
 
 
 async def scan(half: PublicHalf, scope: Scope, text: str) -> Found:
-    """Resolve a scan code, for data or page. Raises TooMany, Unavailable."""
+    """Resolve a scan code, for data or page. Raises OverBudget, Unavailable."""
     desk = half.opening.now()
-    await spend(desk.budgets, scope, half.trusted_proxies)
+    source = asker(scope, half.trusted_proxies)
     try:
-        found = await desk.lookup.by_scan_code(text)
+        code = parse_scan_code(text)
     except (Invalid, Unreadable):
-        found = Found((), instant(utc_now()))
-    count("scan", found)
+        spend(desk.budgets, source)
+        _missed(desk, source, "scan")
+        return Found((), instant(utc_now()))
+    spend(desk.budgets, source, code)
+    found = await desk.lookup.by_scan_code(code)
+    _count(desk, source, "scan", found)
     return found
 
 
@@ -72,8 +83,8 @@ async def answer_lookups(half: PublicHalf, scope: Scope, receive: Receive) -> Re
     require_media(scope, "application/json")
     body = await read_body(scope, receive, limit=half.body_limit, timeout_s=half.body_timeout_s)
     request = decode_json(body, LookupRequest)
-    _, found, extra = await ask(half, scope, request)
-    headers = [*half.headers.json, *extra]
+    _, found, left = await ask(half, scope, request)
+    headers = [*half.headers.json, *limit_headers(left)]
     if not found.answers:
         return Reply(404, headers, miss_body(found.as_of))
     return Reply(200, headers, b'{"answers":[' + b",".join(found.answers) + b"]}")
@@ -81,25 +92,31 @@ async def answer_lookups(half: PublicHalf, scope: Scope, receive: Receive) -> Re
 
 async def ask(
     half: PublicHalf, scope: Scope, request: LookupRequest, *, number_alone: bool = False
-) -> tuple[Asked, Found, list[tuple[bytes, bytes]]]:
+) -> tuple[Asked, Found, Decision]:
     """Ask what the request brings. Raises Invalid when it brings none of the three, or more than one.
 
     `number_alone`: a person at the form may leave the name out, and then sees nothing of the holder.
     """
     asked: Asked = "number" if number_alone and request.name is None else what_is_asked(request)
     desk = half.opening.now()
-    extra = await spend(desk.budgets, scope, half.trusted_proxies, target=_target(asked, request), always=True)
-    lookup = desk.lookup
+    lookup, source = desk.lookup, asker(scope, half.trusted_proxies)
+    number, name = request.number or "", request.name or ""
     if asked == "scan":
-        found = await lookup.by_scan_code(request.scan_code or "")
+        code = parse_scan_code(request.scan_code or "")
+        left = spend(desk.budgets, source, code)
+        found = await lookup.by_scan_code(code)
     elif asked == "name":
-        found = await lookup.by_number_and_name(request.number or "", request.name or "")
+        left = spend(desk.budgets, source, canonical_number(number))
+        found = await lookup.by_number_and_name(number, name)
     elif asked == "person":
-        found = await lookup.by_person(request.id_type or "", request.id_number or "", request.name or "")
+        id_type, id_number = request.id_type or "", request.id_number or ""
+        left = spend(desk.budgets, source, lookup.person_target(id_type, id_number))
+        found = await lookup.by_person(id_type, id_number, name)
     else:
-        found = await lookup.by_number(request.number or "")
-    count(asked, found)
-    return asked, found, extra
+        left = spend(desk.budgets, source)
+        found = await lookup.by_number(number)
+    _count(desk, source, asked, found)
+    return asked, found, left
 
 
 def what_is_asked(request: LookupRequest) -> Asked:
@@ -122,13 +139,14 @@ def _invalid(pointer: str, code: str, zh: str, en: str) -> Invalid:
     return Invalid(faults=(Fault(pointer, code, Words(zh, en)),))
 
 
-def _target(asked: Asked, request: LookupRequest) -> str:
-    """What a personal look-up aims at, for the budget per target; kept in memory only, under a keyed hash."""
-    if asked == "person":
-        return f"person:{request.id_type}:{request.id_number}"
-    return f"{asked}:{request.number or request.scan_code}"
+def _count(desk: PublicDesk, source: str, asked: Asked, found: Found) -> None:
+    if found.answers:
+        tally.add(tally.lookups, f"{asked}/found")
+    else:
+        _missed(desk, source, asked)
 
 
-def count(asked: Asked, found: Found) -> None:
-    """One look-up more in the metrics."""
-    tally.add(tally.lookups, f"{asked}/found" if found.answers else f"{asked}/miss")
+def _missed(desk: PublicDesk, source: str, asked: Asked) -> None:
+    """A miss costs more than a find: guessing is what budgets are for."""
+    desk.budgets.missed(source)
+    tally.add(tally.lookups, f"{asked}/miss")

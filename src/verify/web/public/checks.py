@@ -1,7 +1,7 @@
 """Checks of a document that somebody holds: a picture of its QR code, the token, the credential."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from litestar import post
@@ -9,10 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 
 from verify.documents.qr import read_qr
 from verify.errors import Fault, Invalid, Unreadable, Words
+from verify.lookup.check import Report
 from verify.web.framework import Ask, Told, told
 from verify.web.hygiene import decode_json, media_type, read_body, require_media
 from verify.web.multipart import parse_multipart
-from verify.web.public.allowance import spend
+from verify.web.public.allowance import asker, spend
 from verify.web.public.half import PublicHalf, utc_now
 from verify.web.reply import Receive, Reply, Scope, header
 
@@ -21,7 +22,7 @@ _PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _READERS: Final = 2
 """Pictures decoded at once: a core each at most, the rest wait."""
 
-_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class Checks:
         self._half = half
         self._turns = asyncio.Semaphore(_READERS)
 
-    async def report(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+    async def report(self, scope: Scope, receive: Receive) -> bytes:
         """The report on what was sent. Raises Invalid when there is nothing to check."""
         half = self._half
         kind = require_media(scope, "application/json", "multipart/form-data")
@@ -47,13 +48,9 @@ class Checks:
         text = decode_json(body, CheckRequest).token if kind == "application/json" else ""
         data = text.encode() if text else self._uploaded(scope, body)
         desk = half.opening.now()
-        await spend(desk.budgets, scope, half.trusted_proxies)
-        try:
-            content = await self._content(data)
-        except Unreadable as error:
-            return unreadable(error)
-        report: dict[str, Any] = msgspec.to_builtins(await desk.checker.check(content))
-        return report
+        spend(desk.budgets, asker(scope, half.trusted_proxies))
+        report: Report = await desk.checker.check(await self._content(data))
+        return report.to_json()
 
     def _uploaded(self, scope: Scope, body: bytes) -> bytes:
         if media_type(scope) == "application/json":
@@ -64,23 +61,14 @@ class Checks:
         return part.data
 
     async def _content(self, data: bytes) -> str:
-        """The text inside a picture, or the text that was sent. Raises Unreadable."""
-        if data.startswith(_PICTURES):
-            async with self._turns:
-                return (await asyncio.to_thread(read_qr, data))[0]
+        """The text inside a picture, or the text that was sent; empty when there is none: no check can read it."""
         try:
+            if data.startswith(_PICTURES):
+                async with self._turns:
+                    return (await asyncio.to_thread(read_qr, data))[0]
             return data.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise Unreadable from error
-
-
-def unreadable(error: Unreadable) -> dict[str, Any]:
-    """The report on something that holds no code: nothing is said about any certificate."""
-    return {
-        "verdict": "unknown",
-        "message": {"zh": error.detail.zh, "en": error.detail.en},
-        "checks": [{"name": "readable", "outcome": "failed", "detail": {"zh": error.detail.zh, "en": error.detail.en}}],
-    }
+        except (Unreadable, UnicodeDecodeError):
+            return ""
 
 
 def _nothing(pointer: str) -> Invalid:
@@ -95,11 +83,11 @@ def check_handlers(half: PublicHalf) -> list[HTTPRouteHandler]:
     @post("/api/v1/checks", status_code=200)
     async def check(request: Ask) -> Told:
         report = await checks.report(request.scope, request.receive)
-        return told(Reply(200, half.headers.json, _encode(report)))
+        return told(Reply(200, half.headers.json, report))
 
     @post("/checks", status_code=200)
     async def check_page(request: Ask) -> Told:
-        report = await checks.report(request.scope, request.receive)
+        report = _decode(await checks.report(request.scope, request.receive))
         lang = half.language(request.scope)
         page = half.pages.render_report(lang, host=half.host, report=report, checked_at=utc_now())
         return told(Reply(200, half.headers.page, page))

@@ -7,13 +7,15 @@ import msgspec
 
 from verify.config import Settings
 from verify.errors import VerifyError
+from verify.lookup.budget import Budgets
+from verify.lookup.check import Checker
 from verify.lookup.scan import Lookup
 from verify.store.contract import Store
 from verify.telemetry import tally
 from verify.web.assets import Assets
 from verify.web.headers import HeaderLists
 from verify.web.language import Lang, pick_language, wants_page
-from verify.web.opening import Opening
+from verify.web.opening import Derived
 from verify.web.pages import Pages
 from verify.web.problems import Problems
 from verify.web.reply import Reply, Scope, header
@@ -24,14 +26,14 @@ class PublicDesk(msgspec.Struct, frozen=True):
 
     store: Store
     lookup: Lookup
-    budgets: object
-    checker: object
+    budgets: Budgets
+    checker: Checker
 
 
 class PublicHalf:
     """One per process."""
 
-    def __init__(self, settings: Settings, opening: Opening[PublicDesk], assets: Assets) -> None:
+    def __init__(self, settings: Settings, opening: Derived[PublicDesk], assets: Assets) -> None:
         """Make everything that can be made once."""
         address = urlsplit(settings.public_url)
         self.opening = opening

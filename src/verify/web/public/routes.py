@@ -12,7 +12,9 @@ NUMBER: Final = Parameter(
 SCAN_CODE: Final = Parameter(
     "scan_code", "path", "16 Crockford base32 characters, any case.", text(), example="0123456789ABCDEF"
 )
-LANGUAGE: Final = Parameter("lang", "query", "`zh` or `en`; else Accept-Language.", text(enum=["zh", "en"]), required=False)
+LANGUAGE: Final = Parameter(
+    "lang", "query", "`zh` or `en`; else Accept-Language.", text(enum=["zh", "en"]), required=False
+)
 _LIMITS: Final = ("RateLimit", "RateLimit-Policy")
 _PAGE: Final = Answer("A page.", "text/html", text())
 _FORM: Final[dict[str, Any]] = {

@@ -1,0 +1,112 @@
+"""The office's half, put together: its handlers, its routes, its request bodies, and its work beside requests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from verify.certificate.form import IssueRequest
+from verify.config import Settings
+from verify.errors import VerifyError
+from verify.issuance.reissue import ReissueRequest
+from verify.office.agencies import FilingRequest
+from verify.telemetry import log
+from verify.web.office import administration, changes
+from verify.web.office.administration import agency_handlers, credential_handlers, key_handlers
+from verify.web.office.batches_door import batch_handlers
+from verify.web.office.certificates import certificate_handlers
+from verify.web.office.changes import change_handlers, revocation_handlers
+from verify.web.office.desk import OfficeHalf
+from verify.web.office.documents import document_handlers
+from verify.web.office.routes import OFFICE_ROUTES
+from verify.web.opening import Derived, Opening
+from verify.web.public.half import PublicHalf
+from verify.web.route import Route
+from verify.wiring import House
+from verify.wiring.desks import OfficeHouse
+
+HOUSEKEEPING_S: Final = 600
+"""How often the trust list's age and broken-off uploads are looked at."""
+
+BODIES: Final[dict[str, type]] = {
+    "IssueRequest": IssueRequest,
+    "ReissueRequest": ReissueRequest,
+    "ChangeRequest": changes.ChangeRequest,
+    "RevocationRequest": changes.RevocationRequest,
+    "AgencyRequest": administration.AgencyRequest,
+    "ReasonRequest": administration.ReasonRequest,
+    "FilingRequest": FilingRequest,
+    "EndRequest": administration.EndRequest,
+    "KeyRequest": administration.KeyRequest,
+    "CompromiseRequest": administration.CompromiseRequest,
+    "CredentialRequest": administration.CredentialRequest,
+}
+
+
+class Composed(msgspec.Struct, frozen=True):
+    """What the application adds for the office's role."""
+
+    handlers: list[HTTPRouteHandler]
+    routes: tuple[Route, ...]
+    bodies: dict[str, type]
+    work: list[Callable[[], Awaitable[None]]]
+    """Runs as long as the process serves."""
+
+
+def compose_office(settings: Settings, house: Opening[House], public: PublicHalf) -> Composed:
+    """Everything of the office over a house that may open later."""
+    opening = Derived(house, _furnished)
+    half = OfficeHalf(settings, opening, public)
+    handlers = [
+        *certificate_handlers(half),
+        *document_handlers(half),
+        *batch_handlers(half),
+        *change_handlers(half),
+        *revocation_handlers(half),
+        *agency_handlers(half),
+        *key_handlers(half),
+        *credential_handlers(half),
+    ]
+    return Composed(
+        handlers,
+        OFFICE_ROUTES,
+        BODIES,
+        [lambda: _issue_batches(house, opening), lambda: _keep_house(house, opening)],
+    )
+
+
+def _furnished(house: House) -> OfficeHouse:
+    """The house that every role but the public's opens."""
+    assert isinstance(house, OfficeHouse)
+    return house
+
+
+async def _issue_batches(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
+    """The work loop over uploads. An error that nobody foresaw is logged, and the loop goes on."""
+    await house.wait()
+    office = opening.now()
+    running = True
+    while running:
+        try:
+            await office.batches.work()
+            running = False
+        except (
+            Exception
+        ) as error:  # one batch that cannot be dealt with must not end the issuing of all others
+            log.error("the batch loop stumbled", kind=type(error).__qualname__)
+            await asyncio.sleep(1)
+
+
+async def _keep_house(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
+    """Renew the trust list before it is old, and sweep broken uploads."""
+    await house.wait()
+    office = opening.now()
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_S)
+        try:
+            await office.office.trust.refresh("system")
+            await office.batches.sweep()
+        except VerifyError as error:
+            log.warning("housekeeping failed; it is tried again", code=error.code)
