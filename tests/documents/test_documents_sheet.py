@@ -90,11 +90,20 @@ LONGEST = msgspec.structs.replace(
     cause=CopyCause.CORRECTED,
     copy_number=12,
 )
+FORMS = [
+    msgspec.structs.replace(sheet, template=template)
+    for template in ("certificate", "portrait")
+    for sheet in (SHEET, QUALIFICATION, LONGEST)
+]
+FORM_IDS = [
+    f"{sheet.template}-{size}"
+    for sheet, size in zip(FORMS, ["skill", "qualification", "longest"] * 2, strict=True)
+]
 
 
 @pytest.fixture(scope="module")
 def press() -> Press:
-    return Press()
+    return Press(extra_fonts=())
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +140,11 @@ def codes(page: Image.Image) -> list[str]:
     return [found.text for found in zxingcpp.read_barcodes(page)]
 
 
-def by_opencv(page: Image.Image) -> str:
-    width, height = page.size
-    quarter = page.crop((width // 2, height * 2 // 3, width * 3 // 4, height * 9 // 10))
-    return cv2.QRCodeDetector().detectAndDecode(np.array(quarter))[0]
+def by_opencv(page: Image.Image, press: Press, sheet: Sheet) -> str:
+    box = next(box for box in press.field_boxes(sheet) if box.name == "qr")
+    edges = (box.x - 5, box.y - 5, box.x + box.width + 5, box.y + box.height + 5)
+    corner = page.crop(tuple(round(edge / 25.4 * 300) for edge in edges))
+    return cv2.QRCodeDetector().detectAndDecode(np.array(corner))[0]
 
 
 def test_the_skill_level_page_says_every_mandatory_item(press: Press) -> None:
@@ -184,11 +194,11 @@ def test_the_qualification_page_has_its_own_title_wording_and_address(press: Pre
     assert "职业技能等级" not in text and "jndj" not in text and "pjjg" not in text
 
 
-@pytest.mark.parametrize("sheet", [SHEET, QUALIFICATION, LONGEST], ids=["skill", "qualification", "longest"])
+@pytest.mark.parametrize("sheet", FORMS, ids=FORM_IDS)
 def test_the_code_on_the_page_is_read_by_two_decoders(press: Press, sheet: Sheet, tmp_path: Path) -> None:
     page = page_picture(press.render_pdf(sheet), tmp_path)
     assert codes(page) == [CONTENT]
-    assert by_opencv(page) == CONTENT
+    assert by_opencv(page, press, sheet) == CONTENT
 
 
 @pytest.mark.parametrize("ppi", [120, 144, 150, 200, 300])
@@ -270,7 +280,7 @@ def test_a_character_without_a_glyph_is_refused_by_name(press: Press, field: str
 
 def test_intake_can_ask_which_characters_do_not_print() -> None:
     assert missing_glyphs("王小明·𠅤䶮 O’NEILL（-）") == []
-    assert missing_glyphs("𰻝王𪚥𰻝\ue863\x07ئ") == ["𰻝", "𪚥", "\ue863", "\x07", "ئ"]
+    assert missing_glyphs("𰻝王𪚥𰻝\ue863\x07ئ", ()) == ["𰻝", "𪚥", "\ue863", "\x07", "ئ"]
 
 
 def test_a_font_file_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -282,11 +292,11 @@ def test_a_font_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_extra_font_prints_what_the_bundled_one_lacks() -> None:
-    absent = missing_glyphs("".join(map(chr, range(0x20000, 0x2A6E0))))
+    absent = missing_glyphs("".join(map(chr, range(0x20000, 0x2A6E0))), ())
     mark = next(mark for mark in absent if not missing_glyphs(mark, [sans_path()]))
     sheet = msgspec.structs.replace(SHEET, name=f"某{mark}")
     with pytest.raises(BadDocument):
-        Press().render_pdf(sheet)
+        Press(()).render_pdf(sheet)
     assert f"某{mark}" in page_text(Press(extra_fonts=[sans_path()]).render_pdf(sheet))
 
 
@@ -297,11 +307,11 @@ def test_text_is_data_and_never_markup(press: Press) -> None:
     assert '#panic("x")*b*$a$<l>@r\\"' in text
 
 
-@pytest.mark.parametrize("sheet", [SHEET, QUALIFICATION, LONGEST], ids=["skill", "qualification", "longest"])
+@pytest.mark.parametrize("sheet", FORMS, ids=FORM_IDS)
 def test_the_same_sheet_gives_the_same_bytes_in_any_press(press: Press, sheet: Sheet) -> None:
     first = press.render_pdf(sheet)
     press.render_pdf(msgspec.structs.replace(sheet, name="别人"))
-    assert press.render_pdf(sheet) == first == Press().render_pdf(sheet)
+    assert press.render_pdf(sheet) == first == Press(()).render_pdf(sheet) == Press().render_pdf(sheet)
     assert press.render_png(sheet, 72) == press.render_png(sheet, 72)
 
 
@@ -310,7 +320,7 @@ def test_a_press_per_thread_gives_the_same_bytes(press: Press) -> None:
     made: list[bytes] = []
 
     def work() -> None:
-        own = Press()
+        own = Press(())
         made.extend(hashlib.sha256(own.render_pdf(SHEET)).digest() for _ in range(3))
 
     threads = [threading.Thread(target=work) for _ in range(3)]

@@ -7,7 +7,7 @@ refuse a name that no certificate could show, without a font library at run time
 import struct
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -18,19 +18,34 @@ from verify.errors import BadDocument, Words
 BUNDLED_FONT: Final = serif_path()
 """Noto Serif SC (OFL): all 8 105 characters of 通用规范汉字表, URO, most of Extension A, some of B to F."""
 
+FONT_LICENCE: Final = Path("pylopdf_fonts_zh_cn-0.1.1.dist-info/licenses/LICENSE")
+"""The bundled font's licence text (OFL 1.1), where its wheel installs it beside the package."""
+
+HANAZONO: Final = Path("/usr/share/fonts/truetype/hanazono")
+"""Where Debian's fonts-hanazono puts HanaMinA and HanaMinB, the only free pair with all of GB 18030-2022."""
+
 Ranges = tuple[tuple[int, ...], tuple[int, ...]]
 """Sorted starts and inclusive ends of runs of covered code points."""
 
 
-def missing_glyphs(text: str, extra_fonts: Sequence[Path] = ()) -> list[str]:
+@cache
+def find_extra_fonts() -> tuple[Path, ...]:
+    """The optional fonts that this machine has, looked for once: HanaMinA and HanaMinB, both or neither."""
+    files = (HANAZONO / "HanaMinA.ttf", HANAZONO / "HanaMinB.ttf")
+    return files if all(file.is_file() for file in files) else ()
+
+
+def missing_glyphs(text: str, extra_fonts: Sequence[Path] | None = None) -> list[str]:
     """The characters of `text` that cannot be printed, each once, in order of first appearance.
 
-    `extra_fonts` are the files given to `Press` as well. An empty list means that the text prints.
+    `extra_fonts` are the files given to `Press` as well; None, for both, means those that `find_extra_fonts`
+    finds. An empty list of characters means that the text prints.
 
     Raises:
         BadDocument: a font file is not one, or has no Unicode character map.
     """
-    tables = [_coverage(path) for path in (BUNDLED_FONT, *extra_fonts)]
+    extra = find_extra_fonts() if extra_fonts is None else extra_fonts
+    tables = [_coverage(path) for path in (BUNDLED_FONT, *extra)]
     return [mark for mark in dict.fromkeys(text) if not any(_covers(table, ord(mark)) for table in tables)]
 
 
@@ -69,11 +84,11 @@ def describe(mark: str) -> str:
     return f"{mark} (U+{ord(mark):04X})" if mark.isprintable() else f"U+{ord(mark):04X}"
 
 
-def refuse_missing(text: str, extra_fonts: Sequence[Path] = ()) -> None:
+def refuse_missing(text: str, extra_fonts: Sequence[Path] | None = None) -> None:
     """Pass if every character of `text` prints.
 
     Raises:
-        BadDocument: naming each character that does not, with its code point.
+        BadDocument: naming each character that does not, with its code point, and the way out.
     """
     absent = missing_glyphs(text, extra_fonts)
     if not absent:
@@ -81,8 +96,9 @@ def refuse_missing(text: str, extra_fonts: Sequence[Path] = ()) -> None:
     named = ", ".join(describe(mark) for mark in absent[:8])
     raise BadDocument(
         Words(
-            f"证书字体没有以下字符，无法打印：{named}。",
-            f"The certificate's fonts lack these characters: {named}.",
+            f"证书字体没有以下字符，无法打印：{named}。可提供该字的字形图片及证明材料。",
+            f"The certificate's fonts lack these characters: {named}. A picture of the character, with "
+            "evidence, can stand in for it.",
         ),
-        hint="install fonts-hanazono (Debian) and give its files as extra fonts",
+        hint="apt-get install fonts-hanazono, or give a stand-in picture (StandIn) for each",
     )

@@ -1,10 +1,10 @@
 """The guilloche of the page: drawn from formulas, so that the art is source and every printing is the same.
 
 Fine interlaced lines are hard to redraw by eye and break up in a careless scan; the border is dark enough to
-survive a photocopy, the ground pale enough to vanish in one. All lengths are millimetres on A4 landscape.
+survive a photocopy, the ground pale enough to vanish in one. All lengths are millimetres on A4.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from math import cos, pi, sin
@@ -13,8 +13,9 @@ from typing import Final
 Point = tuple[float, float]
 Curve = Callable[[float], Point]
 
-WIDTH: Final = 297.0
-HEIGHT: Final = 210.0
+LONG: Final = 297.0
+SHORT: Final = 210.0
+"""The sides of A4."""
 INSET: Final = 10.5
 """From the paper's edge to the middle of the border band; inside what every office printer can reach."""
 UNITS: Final = 25
@@ -28,20 +29,22 @@ PALE: Final = "#efe7d6"
 
 
 @cache
-def ornament_svg() -> str:
-    """Border, corner rosettes, ground rosette and the rule between the panels, as one SVG of few paths."""
+def ornament_svg(portrait: bool = False) -> str:
+    """Border, corner rosettes and ground rosette as one SVG of few paths; in landscape a rule between panels."""
+    size = (SHORT, LONG) if portrait else (LONG, SHORT)
+    rules, edges = _rules(size), _edges(size)
     body = "".join(
         (
-            _path(_ground(), PALE, 0.16),
-            _path(_rules(), BRONZE, 0.28),
-            _path(_edges(), BRONZE, 0.85),
-            _path(_border(), BRONZE, 0.14),
-            _path(_corners(), BRONZE, 0.14),
+            _path(_ground(size), PALE, 0.16),
+            _path(rules if portrait else [*rules, *_divider(size)], BRONZE, 0.28),
+            _path(edges if portrait else [*edges, *_lozenges(size)], BRONZE, 0.85),
+            _path(_border(size), BRONZE, 0.14),
+            _path(_corners(size), BRONZE, 0.14),
         )
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0f}mm" height="{HEIGHT:.0f}mm" '
-        f'viewBox="0 0 {_u(WIDTH)} {_u(HEIGHT)}" fill="none">{body}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]:.0f}mm" height="{size[1]:.0f}mm" '
+        f'viewBox="0 0 {_u(size[0])} {_u(size[1])}" fill="none">{body}</svg>'
     )
 
 
@@ -64,14 +67,15 @@ def _flourish(length: float, height: float, phase: float) -> Curve:
     return at
 
 
-def _border() -> Iterator[str]:
+def _border(size: Point) -> Iterator[str]:
     """Six waves with swelling amplitude along each side, whole periods, so that the sides end alike."""
+    width, height = size
     corner = INSET + BAND / 2 + 1.8
     for length, place in (
-        (WIDTH - 2 * corner, lambda s, t: (corner + s, INSET + t)),
-        (WIDTH - 2 * corner, lambda s, t: (corner + s, HEIGHT - INSET - t)),
-        (HEIGHT - 2 * corner, lambda s, t: (INSET + t, corner + s)),
-        (HEIGHT - 2 * corner, lambda s, t: (WIDTH - INSET - t, corner + s)),
+        (width - 2 * corner, lambda s, t: (corner + s, INSET + t)),
+        (width - 2 * corner, lambda s, t: (corner + s, height - INSET - t)),
+        (height - 2 * corner, lambda s, t: (INSET + t, corner + s)),
+        (height - 2 * corner, lambda s, t: (width - INSET - t, corner + s)),
     ):
         periods = round(length / 12.5)
         for k in range(6):
@@ -87,39 +91,47 @@ def _wave(length: float, periods: int, phase: float, place: Callable[[float, flo
     return at
 
 
-def _rules() -> Iterator[str]:
-    """Hairlines on both sides of the band, and the pair between the panels."""
+def _rules(size: Point) -> Iterator[str]:
+    """Hairlines on both sides of the band."""
     half = BAND / 2
     for inset in (INSET - half, INSET + half, INSET + half + 0.9):
-        yield _rectangle(inset)
-    middle, end = WIDTH / 2, INSET + half + 9
+        yield _rectangle(inset, size)
+
+
+def _divider(size: Point) -> Iterator[str]:
+    """The pair of hairlines between the panels."""
+    middle, end = size[0] / 2, INSET + BAND / 2 + 9
     for shift in (-0.45, 0.45):
-        yield f"M{_u(middle + shift)} {_u(end)}V{_u(HEIGHT - end)}"
+        yield f"M{_u(middle + shift)} {_u(end)}V{_u(size[1] - end)}"
 
 
-def _edges() -> Iterator[str]:
-    """The strong outer line, and a lozenge at each end of the rule between the panels."""
-    yield _rectangle(INSET - BAND / 2 - 1.2)
-    middle, end = WIDTH / 2, INSET + BAND / 2 + 7.4
-    for y in (end, HEIGHT - end):
+def _edges(size: Point) -> Iterator[str]:
+    """The strong outer line."""
+    yield _rectangle(INSET - BAND / 2 - 1.2, size)
+
+
+def _lozenges(size: Point) -> Iterator[str]:
+    """One at each end of the rule between the panels."""
+    middle, end = size[0] / 2, INSET + BAND / 2 + 7.4
+    for y in (end, size[1] - end):
         yield f"M{_u(middle)} {_u(y - 1.2)}l30 30-30 30-30-30z"
 
 
-def _rectangle(inset: float) -> str:
-    near, right, bottom = _u(inset), _u(WIDTH - inset), _u(HEIGHT - inset)
+def _rectangle(inset: float, size: Point) -> str:
+    near, right, bottom = _u(inset), _u(size[0] - inset), _u(size[1] - inset)
     return f"M{near} {near}H{right}V{bottom}H{near}z"
 
 
-def _corners() -> Iterator[str]:
-    for x in (INSET, WIDTH - INSET):
-        for y in (INSET, HEIGHT - INSET):
+def _corners(size: Point) -> Iterator[str]:
+    for x in (INSET, size[0] - INSET):
+        for y in (INSET, size[1] - INSET):
             for k in range(4):
                 yield _trace(_petals((x, y), 2.6, 1.5, 8, pi * k / 2), 0, 2 * pi, 24)
 
 
-def _ground() -> Iterator[str]:
+def _ground(size: Point) -> Iterator[str]:
     """Three rings of interlaced petals behind the text."""
-    centre = (WIDTH / 2, HEIGHT / 2)
+    centre = (size[0] / 2, size[1] / 2)
     for radius, depth, petals in ((66.0, 13.0, 24), (41.0, 13.0, 18), (17.0, 12.0, 12)):
         for k in range(8):
             start = (0.5 - k / 4) * pi / petals  # at an outermost point: two pieces a petal are then enough
@@ -155,7 +167,7 @@ def _reach(curve: Curve, at: float, step: float) -> Point:
     return x + (x1 - x0) / 2e-4 * step / 3, y + (y1 - y0) / 2e-4 * step / 3
 
 
-def _path(parts: Iterator[str] | list[str], colour: str, width: float) -> str:
+def _path(parts: Iterable[str], colour: str, width: float) -> str:
     return f'<path d="{"".join(parts)}" stroke="{colour}" stroke-width="{width * UNITS:.3g}"/>'
 
 

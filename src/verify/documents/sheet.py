@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from verify.certificate.record import CopyCause, Kind
+from verify.documents.standin import StandIn
 from verify.errors import Words
 
 
@@ -52,6 +53,10 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """As `check_photo` returns it."""
     issued_at: dt.datetime
     """UTC; the instant this copy was issued, and the PDF's creation date."""
+    template: str = "certificate"
+    """Which form it is printed in; see `templates.py`."""
+    stand_ins: tuple[StandIn, ...] = ()
+    """Pictures of characters that no font has."""
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -103,26 +108,49 @@ VALIDITY: Final = Words(
 )
 
 
-def sheet_rows(sheet: Sheet) -> Iterator[tuple[Words, str, str]]:
-    """The table of the right panel, top to bottom: label, value, small second line."""
-    yield Words("姓名", "Name"), sheet.name, ""
-    yield Words("证件类型", "ID type"), sheet.id_type_words.zh, sheet.id_type_words.en
-    yield Words("证件号码", "ID number"), sheet.id_number, ""
-    yield Words("职业名称", "Occupation"), sheet.occupation_name, f"职业编码 Code {sheet.occupation_code}"
-    yield Words("工种/职业方向", "Work type / direction"), sheet.work_type, ""
+ABOUT: Final = Words(
+    "技能人才评价电子证书，扫描二维码核验。",
+    "Electronic certificate of skill assessment; scan the code to verify.",
+)
+"""The document's description in its metadata: says nothing about the holder."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One item of the holder's data as it is printed."""
+
+    name: str
+    """By which templates and calibration files call it; stable."""
+    label: Words
+    value: str
+    small: str = ""
+    """Second line, 8.5 pt."""
+
+
+def sheet_rows(sheet: Sheet) -> Iterator[Row]:
+    """The holder's data, top to bottom."""
+    yield Row("name", Words("姓名", "Name"), sheet.name)
+    yield Row("id_type", Words("证件类型", "ID type"), sheet.id_type_words.zh, sheet.id_type_words.en)
+    yield Row("id_number", Words("证件号码", "ID number"), sheet.id_number)
+    yield Row(
+        "occupation",
+        Words("职业名称", "Occupation"),
+        sheet.occupation_name,
+        f"职业编码 Code {sheet.occupation_code}",
+    )
+    yield Row("work_type", Words("工种/职业方向", "Work type / direction"), sheet.work_type)
     if sheet.kind is Kind.SKILL_LEVEL:
-        yield Words("职业技能等级", "Skill level"), sheet.level_zh, sheet.level_en
+        yield Row("level", Words("职业技能等级", "Skill level"), sheet.level_zh, sheet.level_en)
     else:
-        yield Words("资格等级", "Qualification level"), sheet.level_zh, sheet.level_en
-    yield Words("证书编号", "Certificate No."), sheet.number, ""
+        yield Row("level", Words("资格等级", "Qualification level"), sheet.level_zh, sheet.level_en)
+    yield Row("number", Words("证书编号", "Certificate No."), sheet.number)
     if sheet.blank_serial:
-        yield Words("印制流水码", "Printing serial"), sheet.blank_serial, ""
+        yield Row("blank_serial", Words("印制流水码", "Printing serial"), sheet.blank_serial)
     if sheet.remark:
-        yield Words("备注", "Remark"), sheet.remark, ""
+        yield Row("remark", Words("备注", "Remark"), sheet.remark)
 
 
 def sheet_data(sheet: Sheet) -> dict[str, object]:
-    """The sheet as the template takes it: text only, every decision already made."""
+    """The sheet as a template takes it: text only, every decision already made."""
     wording = WORDING[sheet.kind]
     cause = CAUSES[sheet.cause]
     day = sheet.issued_on
@@ -139,4 +167,5 @@ def sheet_data(sheet: Sheet) -> dict[str, object]:
         "copy": Words(f"第{sheet.copy_number}份（{cause.zh}）", f"Copy {sheet.copy_number} ({cause.en})"),
         "validity": VALIDITY,
         "number": sheet.number,
+        "about": ABOUT,
     }
