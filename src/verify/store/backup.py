@@ -47,7 +47,9 @@ def _copy(source: Path, draft: Path) -> None:
                 backup.step(PAGES)
         (verdict,) = new.execute("pragma quick_check(1)").fetchone() or ("no answer",)
         if verdict != "ok":
-            raise StoreFailed(Words("副本校验失败。", f"The copy is not sound: {verdict}."), hint="verify audit")
+            raise StoreFailed(
+                Words("副本校验失败。", f"The copy is not sound: {verdict}."), hint="verify audit"
+            )
         new.pragma("journal_mode", "delete")
         new.pragma("journal_mode", "wal")
     finally:

@@ -1,0 +1,244 @@
+"""`lookup` and `check`: what the public is told."""
+
+import datetime as dt
+import json
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+
+from verify.certificate.status import Verdict
+from verify.cli import errand
+from verify.documents.qr import read_qr
+from verify.errors import Malformed, Unavailable, Unreadable, VerifyError, Words
+from verify.lookup.check import Report, check_offline
+from verify.lookup.scan import Reply
+from verify.proof.public import fingerprint
+from verify.proof.trust import claimed_roots, verify_trust_list
+from verify.wiring import House
+
+TIMEOUT_S = 15
+MAX_ANSWER_BYTES = 4 << 20
+MAX_FILE_BYTES = 8 << 20
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_PDF = b"%PDF-"
+
+
+@click.command()
+@click.argument("number")
+@click.option("--name", help="The holder's name: shows the full public face.")
+@click.option("--server", metavar="URL", help="Ask this service; left out: the register of this machine.")
+@errand.json_option
+def lookup(number: str, name: str | None, server: str | None, as_json: bool) -> None:
+    """What the public is told about a number. Exit code 0 only for `valid`.
+
+    \b
+    Example:
+      verify lookup S000035000123263000001 --name 魏敏刚 --server https://cert.example.cn
+    """
+    if server is None:
+        answers = [
+            json.loads(one) for one in errand.in_public(lambda house: _ask(house, number, name)).answers
+        ]
+    else:
+        answers = ask_server(server, number, name)
+    if as_json:
+        errand.put_json({"answers": answers})
+    elif not answers:
+        click.echo("unknown: no such certificate, or the name does not fit")
+        click.echo("查无此证，或姓名不符")
+    for answer in () if as_json else answers:
+        put_answer(answer)
+    if not answers or any(answer["verdict"] != Verdict.VALID for answer in answers):
+        raise SystemExit(errand.BAD_NEWS)
+
+
+@click.command()
+@click.argument("what", metavar="FILE|URL|TEXT|-")
+@click.option("--trust", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A trust.json.")
+@click.option("--offline", is_flag=True, help="Ask no register; needs --trust.")
+@click.option("--server", metavar="URL", help="Ask this service; left out: the register of this machine.")
+@errand.json_option
+def check(what: str, trust: Path | None, offline: bool, server: str | None, as_json: bool) -> None:
+    """Check what somebody shows: each check by name, one verdict. Exit code 0 only for `valid`.
+
+    A PNG or JPEG with a QR code, the code's address, the token's digits, a scan code, a credential; `-` reads
+    standard input. Offline it never says more than "authentic; status not checked since …".
+
+    \b
+    Example:
+      verify check photo.jpg
+      verify check credential.jwt --offline --trust trust.json
+    """
+    if offline and trust is None:
+        raise click.UsageError("--offline needs --trust trust.json.")
+    content = read_content(what)
+    if trust is not None:
+        report = _offline(content, trust)
+    elif server is not None:
+        report = _post(server, "/api/v1/checks", {"token": content})
+    else:
+        found = errand.in_public(lambda house: house.checker.check(content))
+        report = _report(found)
+    if as_json:
+        errand.put_json(report)
+    else:
+        put_report(report)
+    if report["verdict"] != Verdict.VALID:
+        raise SystemExit(errand.BAD_NEWS)
+
+
+async def _ask(house: House, number: str, name: str | None) -> Reply:
+    if name is None:
+        return await house.lookup.by_number(number)
+    return await house.lookup.by_number_and_name(number, name)
+
+
+def ask_server(server: str, number: str, name: str | None) -> list[dict[str, Any]]:
+    """The answers of a service; none for a miss. Raises Unavailable, Malformed."""
+    if name is None:
+        path = "/api/v1/certificates/" + urllib.parse.quote(number, safe="")
+        answer = _fetch(server, path)
+        return [] if answer.get("verdict") == Verdict.UNKNOWN else [answer]
+    found = _post(server, "/api/v1/lookups", {"number": number, "name": name}).get("answers", [])
+    return list(found)
+
+
+def read_content(what: str) -> str:
+    """The text inside a file, a picture or standard input; or `what` itself. Raises Unreadable."""
+    if what == "-":
+        return _text_of(sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
+    path = Path(what)
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                return _text_of(file.read(MAX_FILE_BYTES + 1))
+    except OSError:
+        return what  # too long for a path: a token
+    return what
+
+
+def put_answer(answer: dict[str, Any]) -> None:
+    """One answer as text."""
+    certificate, holder = answer.get("certificate", {}), answer.get("holder", {})
+    status, copy = answer.get("status", {}), answer.get("copy", {})
+    reason = status.get("reason") or {}
+    occupation, agency = certificate.get("occupation", {}), certificate.get("agency", {})
+    click.echo(f"{answer['verdict']}: {answer['message']['en']}")
+    click.echo(f"{answer['message']['zh']}")
+    errand.put_pairs(
+        {
+            "number": answer.get("number"), "as of": answer.get("as_of"), "since": status.get("since"),
+            "until": status.get("until"), "reason": reason.get("en"), "holder": holder.get("name"),
+            "document": holder.get("id_number_masked"), "occupation": _named(occupation),
+            "level": _named(certificate.get("level")), "issued on": certificate.get("issued_on"),
+            "agency": _named(agency), "copy": copy.get("number"), "current copy": copy.get("current_number"),
+            "replaced by": answer.get("replaced_by"), "replaces": answer.get("replaces"),
+        }
+    )  # fmt: skip
+
+
+def put_report(report: dict[str, Any]) -> None:
+    """A check report as text."""
+    message = report["message"]
+    click.echo(f"{report['verdict']}: {message['en']}")
+    click.echo(message["zh"])
+    rows = [(one["name"], one["outcome"], one["detail"]["en"]) for one in report["checks"]]
+    errand.put_table(("check", "outcome", "detail"), rows)
+
+
+def _named(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    parts = (value.get("code"), value.get("name") or value.get("zh"), value.get("en"))
+    return " ".join(str(part) for part in parts if part and not isinstance(part, dict))
+
+
+def _offline(content: str, trust: Path) -> dict[str, Any]:
+    data = trust.read_bytes()
+    roots = claimed_roots(data)
+    now = dt.datetime.now(dt.UTC)
+    verified = verify_trust_list(data, roots, now=now)
+    for root in roots.values():
+        print_of = fingerprint(root)
+        errand.note(
+            Words(
+                f"信任列表第 {verified.sequence} 号，根密钥指纹 {print_of}，请与公布的指纹比对。",
+                f"Trust list {verified.sequence}, root fingerprint {print_of}: compare it with the published one.",
+            )
+        )
+    return _report(check_offline(content, verified, now))
+
+
+def _report(report: Report) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(report.to_json())
+    return shown
+
+
+def _text_of(data: bytes) -> str:
+    if len(data) > MAX_FILE_BYTES:
+        raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))
+    if data.startswith(_PICTURES):
+        return read_qr(data)[0]
+    if data.startswith(_PDF):
+        what = Words("请提供证书二维码的图片。", "Give a picture of the code on the document.")
+        raise Unreadable(what, hint="take a screenshot of the page with its QR code: verify check page.png")
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise Unreadable from error
+
+
+# --- another service ------------------------------------------------------------------------------------
+
+
+def _post(server: str, path: str, body: dict[str, str]) -> dict[str, Any]:
+    return _fetch(server, path, json.dumps(body).encode())
+
+
+def _address(server: str) -> str:
+    if urllib.parse.urlsplit(server).scheme not in ("http", "https"):
+        what = Words(f"{server} 不是网址。", f"{server} is no address of a service.")
+        raise Malformed(what, hint="verify lookup NUMBER --server https://cert.example.cn")
+    return server.rstrip("/")
+
+
+def _fetch(server: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+    """The JSON of an answer, a miss included. Raises Unavailable, Malformed."""
+    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    address = _address(server) + path
+    request = urllib.request.Request(address, body, headers)  # noqa: S310 - _address takes http and https only
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+            data = reply.read(MAX_ANSWER_BYTES)
+    except urllib.error.HTTPError as error:
+        data = error.read(MAX_ANSWER_BYTES)
+        if error.code != 404:
+            raise _refused(error.code, data) from error
+    except (TimeoutError, OSError) as error:
+        what = Words("无法连接该服务。", f"The service does not answer: {error}.")
+        raise Unavailable(
+            what, hint="check the address and the network; nothing is said about the certificate"
+        ) from error
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise Unavailable(
+            Words("应答无法解析。", "The answer is no JSON: is this a service of ours?")
+        ) from error
+    if not isinstance(answer, dict):
+        raise Unavailable(Words("应答无法解析。", "The answer is no JSON object: is this a service of ours?"))
+    return answer
+
+
+def _refused(status: int, data: bytes) -> VerifyError:
+    try:
+        detail = str(json.loads(data).get("detail") or status)
+    except (ValueError, AttributeError):
+        detail = str(status)
+    what = Words(f"服务拒绝了请求：{detail}", f"The service refused ({status}): {detail}")
+    return Unavailable(what) if status >= 500 or status == 429 else Malformed(what)

@@ -1,0 +1,127 @@
+"""The office's half of a house: private keys, the issuing desks, the administration.
+
+Only this module of the room can reach a signing key; a public node never loads it.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from verify.config import Settings
+from verify.errors import BadKey, Words
+from verify.issuance.batches import Batches
+from verify.issuance.change import Changes
+from verify.issuance.issue import Issuance
+from verify.issuance.reissue import Reissues
+from verify.issuance.revocation import Revocations
+from verify.issuance.signing import SignersInUse
+from verify.issuance.view import Views
+from verify.office.office import Office, open_office
+from verify.proof.keyfiles import KeyStore
+from verify.proof.public import KeyState
+from verify.proof.signer import SoftSigner
+from verify.store import register
+from verify.wiring.house import House, close_quietly, open_public, passphrase, utc_now
+from verify.wiring.press import PressRoom
+from verify.wiring.settings import Role
+
+
+class OfficeHouse(House, frozen=True):
+    """A house whose office is open too."""
+
+    office: Office
+    issuance: Issuance
+    changes: Changes
+    reissues: Reissues
+    revocations: Revocations
+    batches: Batches
+    views: Views
+    press: PressRoom
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        self.press.close()
+        await super().close()
+
+
+class LoadedKeys:
+    """Private keys of this process by id, each opened once: opening costs 45 ms by design."""
+
+    def __init__(self, key_store: KeyStore) -> None:
+        """None is loaded yet."""
+        self._key_store = key_store
+        self._signers: dict[str, SoftSigner] = {}
+
+    def signer(self, kid: str) -> SoftSigner:
+        """What signs with this key. Raises BadKey."""
+        if kid not in self._signers:
+            self._signers[kid] = SoftSigner(self._key_store.load(kid))
+        return self._signers[kid]
+
+
+async def open_office_house(
+    settings: Settings,
+    role: Role = Role.ALL,
+    *,
+    now: Callable[[], dt.datetime] = utc_now,
+    random: Callable[[int], bytes] = os.urandom,
+    keys_checked: bool = True,
+) -> OfficeHouse:
+    """Open the house with the office; see `house.open_house`, which this is the other half of.
+
+    With `keys_checked` every active key is loaded, signs and is verified now, the trust list is renewed if it
+    is due, and copies that a crash left half-way are finished; without, keys are loaded when first used.
+    """
+    house = await open_public(settings, role, read_only=False, now=now)
+    try:
+        opened = _furnish(house, now, random)
+        if keys_checked:
+            await _make_ready(opened)
+        return opened
+    except BaseException:
+        await close_quietly(house)
+        raise
+
+
+def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int], bytes]) -> OfficeHouse:
+    settings, store, data_keys = house.settings, house.store, house.data_keys
+    key_store = KeyStore(settings.keys_dir, passphrase(settings))
+    public_url = settings.public_url.rstrip("/")
+    signers = SignersInUse(store, LoadedKeys(key_store).signer)
+    issuance = Issuance(
+        store, data_keys=data_keys, signers=signers, public_url=public_url, now=now, random=random
+    )
+    return OfficeHouse(
+        **msgspec.structs.asdict(house),
+        office=open_office(
+            store, key_store, trust_max_age_s=settings.trust_max_age_s, now=now, random=random
+        ),
+        issuance=issuance,
+        changes=Changes(store, data_keys=data_keys, now=now),
+        reissues=Reissues(issuance),
+        revocations=Revocations(store, data_keys=data_keys, now=now),
+        batches=Batches(issuance),
+        views=Views(store, data_keys=data_keys, public_url=public_url, now=now),
+        press=PressRoom(),
+    )
+
+
+async def _make_ready(house: OfficeHouse) -> None:
+    """What must hold before anything is signed, and what a crash may have left."""
+    keys = await house.store.read(register.list_keys)
+    if not any(key.state is KeyState.ACTIVE for key in keys):
+        what = Words("没有启用中的密钥。", "There is no active key, not even the operator's root.")
+        raise BadKey(what, hint="verify init")
+    faults = await house.office.keys.check()
+    if faults:
+        first = faults[0]
+        more = "" if len(faults) == 1 else f" ({len(faults)} keys cannot sign: verify key list --check)"
+        detail = Words(
+            f"密钥 {first.kid}（{first.owner}）不能签名：{first.detail.zh}",
+            f"Key {first.kid} of {first.owner} cannot sign: {first.detail.en}",
+        )
+        raise BadKey(detail, hint=first.hint + more)
+    await house.office.trust.refresh("system")
+    await house.issuance.resume()

@@ -1,0 +1,164 @@
+"""A house opened for one process: what it stands on is asserted first, then its desks are set up."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from verify.config import Settings
+from verify.errors import LedgerBroken, NotReady, VerifyError, Words
+from verify.lookup.budget import Budgets
+from verify.lookup.check import Checker
+from verify.lookup.scan import Lookup
+from verify.proof.datafile import FILE_NAME, load_data_keys
+from verify.proof.ledger import START, Head, Link, check_chain
+from verify.proof.sealing import DataKeys
+from verify.store.contract import Program, Store, run
+from verify.store.postgres import migrate_postgres, open_postgres
+from verify.store.sqlite import SqliteStore, migrate_sqlite
+from verify.wiring.settings import Role, sqlite_path
+
+POSTGRES = ("postgresql://", "postgres://")
+LAST_ROWS = 1000
+"""Ledger lines whose chain is followed at start; `verify audit` follows all."""
+
+
+class House(msgspec.Struct, frozen=True):
+    """What answers the public. Close it when done."""
+
+    settings: Settings
+    role: Role
+    store: Store
+    data_keys: DataKeys
+    lookup: Lookup
+    budgets: Budgets
+    checker: Checker
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        await self.lookup.close()
+        await self.store.close()
+
+
+def utc_now() -> dt.datetime:
+    """The clock that everything below is given."""
+    return dt.datetime.now(dt.UTC)
+
+
+async def open_house(settings: Settings, role: Role = Role.ALL) -> House:
+    """Open the house for `role`, or say what is missing and which command mends it.
+
+    Asserts: the database is there, its own settings keep the promises, its schema is this program's; the last
+    thousand ledger rows follow from each other up to the head; the data keys open; and unless the role is
+    `public`, every active key file is ours, 0600, opens, signs, and its public half verifies.
+    In every role but `public` the result is a `desks.OfficeHouse`.
+    Raises NotReady, BadKey, BadSettings, LedgerBroken or StoreFailed; nothing stays open then.
+    """
+    if role is Role.PUBLIC:
+        return await open_public(settings, role, read_only=True)
+    # A public node never loads this module: it is the way to the signing keys.
+    from verify.wiring.desks import open_office_house
+
+    return await open_office_house(settings, role)
+
+
+async def try_open(settings: Settings, role: Role = Role.ALL) -> House | VerifyError:
+    """The house, or why it cannot open yet: for a process that must stay up without it."""
+    try:
+        return await open_house(settings, role)
+    except VerifyError as error:
+        return error
+
+
+async def open_public(
+    settings: Settings, role: Role, *, read_only: bool, now: Callable[[], dt.datetime] = utc_now
+) -> House:
+    """The half that needs no signing key. Raises as `open_house`."""
+    # 1. The database, which refuses to open unless its own settings are right.
+    store = await open_store(settings.database_url, read_only=read_only)
+    try:
+        # 2. The end of the ledger is whole.
+        await store.read(check_ledger_end)
+        # 3. The data keys: without them nobody can be found and nothing unsealed.
+        data_keys = await asyncio.to_thread(_data_keys, settings)
+        # 4. The desks.
+        lookup = Lookup(
+            store,
+            data_keys=data_keys,
+            near_cache_bytes=settings.near_cache_bytes,
+            deadline_s=settings.read_deadline_ms / 1000,
+            revoked_public=settings.revoked_public,
+            now=now,
+        )
+        checker = Checker(
+            store,
+            data_keys=data_keys,
+            deadline_s=settings.read_deadline_ms / 1000,
+            revoked_public=settings.revoked_public,
+            now=now,
+        )
+        budgets = Budgets(per_source=settings.budget_per_source, per_target=settings.budget_per_target)
+        return House(settings, role, store, data_keys, lookup, budgets, checker)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def open_store(url: str, *, read_only: bool) -> Store:
+    """The engine behind `sqlite:///…` or `postgresql://…`. Raises NotReady, BadSettings."""
+    if url.startswith(POSTGRES):
+        return await open_postgres(url, read_only=read_only)
+    return SqliteStore(sqlite_path(url), read_only=read_only)
+
+
+async def migrate(url: str) -> int:
+    """Create the schema or bring it up to date; returns its version. Raises NotReady."""
+    if url.startswith(POSTGRES):
+        return await migrate_postgres(url)
+    return await asyncio.to_thread(migrate_sqlite, sqlite_path(url))
+
+
+async def close_quietly(house: House) -> None:
+    """Let go of a house that could not be opened whole; its own trouble must not hide the first."""
+    with contextlib.suppress(VerifyError):
+        await house.close()
+
+
+def check_ledger_end() -> Program[Head]:
+    """Follow the last thousand rows to the head. Raises LedgerBroken where they do not agree."""
+    ((seq, digest),) = yield from run("read_head")
+    rows = yield from run("read_last_events", seq, LAST_ROWS + 1)
+    links = [Link(row[0], row[4].encode(), row[5]) for row in rows]
+    after = START
+    if seq > LAST_ROWS and links:
+        first, *links = links
+        after = Head(first.seq, first.hash)
+    end = check_chain(links, after)
+    if end != Head(seq, digest):
+        what = Words("台账末尾与其记录的头不一致。", "The ledger does not end where its head says.")
+        raise LedgerBroken(what, hint="stop issuing, keep the database as it is, then: verify audit")
+    return end
+
+
+def passphrase(settings: Settings) -> str:
+    """What opens the key files. Raises NotReady with what to set."""
+    if settings.key_passphrase is None:
+        what = Words("未设置密钥口令。", "No key passphrase is set.")
+        raise NotReady(
+            what, hint="set VERIFY_KEY_PASSPHRASE_FILE, or run `verify init` for a new installation"
+        )
+    return settings.key_passphrase
+
+
+def _data_keys(settings: Settings) -> DataKeys:
+    secret = passphrase(settings)
+    path: Path = settings.keys_dir / FILE_NAME
+    if not path.exists():
+        what = Words(f"缺少数据密钥文件 {path}。", f"The data keys {path} are missing.")
+        raise NotReady(
+            what, hint=f"copy {FILE_NAME} from the node that made it; on a new installation: verify init"
+        )
+    return load_data_keys(settings.keys_dir, secret)
