@@ -1,6 +1,7 @@
 """What a request body must be: every hostile form is refused with the right error, and nothing else is."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -31,7 +32,7 @@ HOSTILE = {
     "duplicate keys deep inside": b'{"x":[{"a":1,"b":{"c":1,"c":1}}]}',
     "a duplicate key written as an escape": b'{"a":1,"\\u0061":2}',
     "depth 33": b"[" * 33 + b"]" * 33,
-    "depth 100000": b"[" * 100_000,
+    "depth 60000": b"[" * 60_000,
     "depth of objects": b'{"a":' * 40 + b"1" + b"}" * 40,
     "NaN": b'{"a":NaN}',
     "Infinity": b'{"a":-Infinity}',
@@ -92,10 +93,8 @@ def test_whatever_json_writes_is_read_back(value: Any) -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_no_bytes_do_anything_but_pass_or_raise_ours(body: bytes) -> None:
-    try:
+    with contextlib.suppress(VerifyError):
         decode_json(body, Outer)
-    except VerifyError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -199,10 +198,8 @@ def test_an_upload_is_read_byte_for_byte() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_upload_does_anything_but_parse_or_raise_malformed(body: bytes) -> None:
-    try:
+    with contextlib.suppress(Malformed):
         parse_multipart(b'multipart/form-data; boundary="B"', b"--B" + body)
-    except Malformed:
-        pass
 
 
 # --- who and in which language --------------------------------------------------------------------------
