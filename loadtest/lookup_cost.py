@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from loadtest.seed import seed_certificates, seeded
-
 from verify.lookup.scan import Lookup, Reply
 from verify.proof.sealing import DataKeys, DataKeySet
 from verify.store.sqlite import SqliteStore

@@ -141,7 +141,7 @@ async def write_group(
 ) -> None:
     """Prepare and complete certificates of one agency."""
     made = {(one := seeded(index)).number: (index, one) for index in indexes}
-    drafts = [_draft(index, one, data_keys, pair.kid) for index, one in made.values()]
+    drafts = [draft_of(index, one, data_keys, pair.kid) for index, one in made.values()]
     agency = next(iter(made.values()))[1].face.agency
     outcomes = await store.write(lambda: prepare(agency, drafts, ORIGIN))
     signer = SoftSigner(pair)
@@ -183,7 +183,8 @@ def _groups(count: int) -> Iterator[list[int]]:
                 yield group
 
 
-def _draft(index: int, one: Seeded, data_keys: DataKeys, kid: str) -> Draft:
+def draft_of(index: int, one: Seeded, data_keys: DataKeys, kid: str) -> Draft:
+    """The request for one seeded certificate, as issuing would put it to the store."""
     holder, face = one.holder, one.face
     identity = parse_identity(holder.id_type, holder.id_number, ON)
     personal = Personal(holder, Results(80, 81), hashlib.sha256(b"salt %d" % index).digest()[:16])

@@ -29,7 +29,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """Tokens in a period of `PERIOD_S` seconds; 0 when budgets are off."""
     remaining: int
     reset_s: int
-    """Seconds until the budget is full again."""
+    """Seconds until the budget is full again; misses can take it a period below nothing."""
     retry_after_s: int
     """0 when allowed; else seconds until one look-up fits again."""
 

@@ -153,12 +153,12 @@ def _agency_names(codes: set[str], knows: Callable[[str], bool]) -> Program[dict
 def read_certificates(numbers: Sequence[str]) -> Program[Snapshot]:
     """The certificates of these numbers, with their copies and the sequence they are true at."""
     ((seq,),) = yield from run("read_seq")
-    rows = yield from run("read_certificates", list(numbers))
+    found = yield from run("read_certificates", list(numbers))
+    rows = [row for row in found if row[10] > 0]  # a prepared one costs what one that does not exist costs
     copies: dict[str, list[Row]] = {}
     for row in (yield from run("read_copies", [row[0] for row in rows])) if rows else ():
         copies.setdefault(row[0], []).append(row)
-    found = {row[0]: _certificate(row, copies.get(row[0], ())) for row in rows if row[10] > 0}
-    return Snapshot(seq, found)
+    return Snapshot(seq, {row[0]: _certificate(row, copies.get(row[0], ())) for row in rows})
 
 
 def read_history(number: str) -> Program[list[tuple[Event, bytes | None]]]:
