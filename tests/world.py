@@ -4,18 +4,22 @@
         issued = await world.issuance.issue(world.skill, world.request(), "key-1", "test")
         world.clock.forward(days=1)
 
+Its keys are the same in every run, so that a second process can open the same world: `World.reopen`.
 Everything personal in it is synthetic: resident IDs lie in area 99xxxx, which does not exist.
 """
 
 import contextlib
 import csv
 import datetime as dt
+import hashlib
 import io
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from verify.certificate.form import HolderInput, IssueRequest, OccupationInput, ResultsInput
 from verify.certificate.identity import check_character
@@ -30,14 +34,22 @@ from verify.issuance.reissue import Reissues
 from verify.issuance.revocation import Revocations
 from verify.issuance.signing import SignersInUse
 from verify.issuance.view import Views
-from verify.proof.keys import KeyPair, generate_for, public_record
+from verify.proof.keys import PURPOSE_ALGORITHMS, KeyPair, key_pair, public_record
 from verify.proof.public import KeyPurpose, PublicKey
 from verify.proof.sealing import DataKeys, generate_data_keys
 from verify.proof.signer import Signer, SoftSigner
 from verify.proof.window import KeyMove, move_key, rotate
 from verify.store.contract import Store
 from verify.store.journal import Origin
-from verify.store.register import add_agency, add_filing, add_key, change_agency, change_keys, key_in_use
+from verify.store.register import (
+    add_agency,
+    add_filing,
+    add_key,
+    change_agency,
+    change_keys,
+    key_in_use,
+    list_keys,
+)
 from verify.store.sqlite import SqliteStore, migrate_sqlite
 
 NOON = dt.datetime(2026, 11, 21, 4, 0, tzinfo=dt.UTC)
@@ -94,19 +106,31 @@ def person_name(serial: int) -> str:
     return _SURNAMES[a] + _GIVEN[b] + _GIVEN[(rest + 7 * b) % len(_GIVEN)]
 
 
+def _secret(label: str, size: int) -> bytes:
+    return hashlib.sha256(f"world/{label}".encode()).digest()[:size]
+
+
+def _private(purpose: KeyPurpose, secret: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    if PURPOSE_ALGORITHMS[purpose] == "ES256":
+        return ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+    return ed25519.Ed25519PrivateKey.from_private_bytes(secret)
+
+
 class World:
     """See the module. Made by `World.open`; every room's door is a property built on first use."""
 
     def __init__(self, directory: Path, store: Store, clock: Clock) -> None:
+        count = itertools.count()
         self.directory = directory
         self.store: Store = store
         self.clock = clock
-        self.data_keys = DataKeys(generate_data_keys())
+        self.data_keys = DataKeys(generate_data_keys(lambda size: _secret(f"data-{next(count)}", size)))
         self.pairs: dict[str, KeyPair] = {}
         """Private keys by id."""
         self.skill = SKILL
         self.qualification = QUALIFICATION
         self._people = 0
+        self._made = 0
 
     # --- beginning and end ------------------------------------------------------------------------------
 
@@ -123,6 +147,30 @@ class World:
             yield world
         finally:
             await world.store.close()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def reopen(cls, directory: Path) -> AsyncIterator["World"]:
+        """The world that another process made in `directory`, with the same keys."""
+        store = SqliteStore(directory / "verify.db")
+        world = cls(directory, store, Clock())
+        try:
+            wanted = {key.kid for key in await store.read(list_keys)}
+            while not wanted <= set(world.pairs):
+                for purpose in (KeyPurpose.TOKEN, KeyPurpose.DATA_INTEGRITY):  # one of each algorithm
+                    pair = key_pair(_private(purpose, _secret(f"key-{world._made}", 32)))
+                    world.pairs[pair.kid] = pair
+                world._made += 1
+            yield world
+        finally:
+            await store.close()
+
+    def _pair(self, purpose: KeyPurpose) -> KeyPair:
+        """The next key pair of a fixed row, so that another process finds the same."""
+        pair = key_pair(_private(purpose, _secret(f"key-{self._made}", 32)))
+        self._made += 1
+        self.pairs[pair.kid] = pair
+        return pair
 
     @property
     def path(self) -> Path:
@@ -176,8 +224,7 @@ class World:
         self, owner: str, name: Words, purpose: KeyPurpose, *, active: bool = True
     ) -> PublicKey:
         """A new key pair, its public half in the register."""
-        pair = generate_for(purpose)
-        self.pairs[pair.kid] = pair
+        pair = self._pair(purpose)
         key = public_record(pair, owner=owner, owner_name=name, purpose=purpose, created_at=self.clock())
         await self.store.write(lambda: add_key(key, self.origin()))
         if active:
@@ -282,7 +329,7 @@ class World:
             changes.pop("id_number", resident_id(serial)),
         )
         results = ResultsInput(
-            changes.pop("theory", 82), changes.pop("practical", 91), changes.pop("review", None)
+            changes.pop("theory", 82.0), changes.pop("practical", 91.0), changes.pop("review", None)
         )
         request = IssueRequest(
             holder=holder,

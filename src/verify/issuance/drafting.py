@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from verify.certificate.number import number_prefix, serial_width
-from verify.certificate.record import Personal
+from verify.certificate.record import Personal, Results
 from verify.certificate.request import Checked, IssueRequest
 from verify.certificate.scan_code import new_scan_code
 from verify.errors import AgencyBlocked, BadKey, Conflict, Duplicate, Fault, KeyReused, VerifyError, Words
@@ -48,7 +48,7 @@ def make_draft(
     face = checked.face
     number = None if checked.number is None else checked.number.text
     width = serial_width(face.kind)
-    personal = Personal(checked.holder, checked.results, random(SALT_BYTES))
+    personal = personal_of(checked, random)
     scan_code = new_scan_code(random)
 
     def build(given: str) -> Built:
@@ -78,6 +78,16 @@ def make_draft(
         remark=checked.remark,
         replaces=replaces,
     )
+
+
+def personal_of(checked: Checked, random: Callable[[int], bytes]) -> Personal:
+    """The part that is stored sealed, with a fresh salt. Scores are floats, as they read back: the ledger's
+    commitment covers their text."""
+    theory, practical, review = (
+        None if score is None else float(score)
+        for score in (checked.results.theory, checked.results.practical, checked.results.review)
+    )
+    return Personal(checked.holder, Results(theory, practical, review), random(SALT_BYTES))
 
 
 def photo_place(number: str) -> bytes:

@@ -223,7 +223,7 @@ class Issuance:
         """
         issued, waiting = await self.store.read(lambda: _standing(copies, fresh))
         done: dict[CopyId, Issued | VerifyError] = {
-            place: _as_issued(copy, already=True) for place, copy in issued.items()
+            place: _as_issued(copy, already=place not in fresh) for place, copy in issued.items()
         }
         by_agency: dict[str, list[Pending]] = {}
         for copy in waiting:
@@ -339,11 +339,15 @@ def _earlier(known: Known | None, digest: bytes) -> Prepared | VerifyError | Non
 def _standing(
     copies: Mapping[CopyId, bytes], fresh: set[CopyId]
 ) -> Program[tuple[dict[CopyId, IssuedCopy], list[Pending]]]:
-    """Which copies are issued already, and which wait for signatures."""
+    """Which copies are issued already, and which wait for signatures; fresh ones hardly ever are issued."""
     issued = yield from read_issued([place for place in copies if place not in fresh])
     rest = [number for number, copy in copies if (number, copy) not in issued]
     pending = (yield from read_pending(rest)) if rest else []
-    return issued, [p for p in pending if p.state == "prepared" and (p.number, p.copy) in copies]
+    waiting = [p for p in pending if p.state == "prepared" and (p.number, p.copy) in copies]
+    found = {(p.number, p.copy) for p in waiting}
+    overtaken = [place for place in fresh if place not in found]
+    issued |= yield from read_issued(overtaken)
+    return issued, waiting
 
 
 def _as_issued(copy: IssuedCopy, *, already: bool) -> Issued:

@@ -27,10 +27,9 @@ from verify.certificate.status import Move, effective_status, move
 from verify.certificate.text import free_text
 from verify.errors import Conflict, Fault, ForbiddenArrow, Invalid, KeyReused, NotFound, VerifyError, Words
 from verify.issuance.caller import Caller, check_key
-from verify.issuance.drafting import abandonment, make_draft, photo_place, recorded
+from verify.issuance.drafting import abandonment, make_draft, personal_of, photo_place, recorded
 from verify.issuance.issue import CHINA, Around, Issuance, Issued, look_around, take_photo
 from verify.issuance.signing import seal_renewal
-from verify.proof.ledger import SALT_BYTES
 from verify.store.certificates import (
     Abandoned,
     CopyDraft,
@@ -253,7 +252,7 @@ class Reissues:
         desk, checked, number = self._desk, plan.checked, plan.certificate.number
         if checked is None:
             return None
-        personal = Personal(checked.holder, checked.results, desk.random(SALT_BYTES))
+        personal = personal_of(checked, desk.random)
         return Renewed(
             checked.face,
             seal_personal(desk.data_keys, number, personal),
