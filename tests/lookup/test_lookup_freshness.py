@@ -1,6 +1,7 @@
 """Cached and never stale: concurrent readers and writers, judged; and mutants that the same judge must catch."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
@@ -11,13 +12,15 @@ from lookup_desk import Desk, Slow, open_desk, read_answer, seeded
 
 from history import History
 from verify.certificate.status import Move
+from verify.errors import Unavailable
 from verify.lookup.near import Near
 from verify.lookup.scan import Lookup, _Read, _Rest, _Waiting
 from verify.store.sqlite import SqliteStore
 
 SUBJECTS = 6
 READERS = 24
-READS = 40
+READS = int(os.environ.get("LOOKUP_READS", "40"))
+"""Of each reader; 42000 make a million."""
 
 
 @pytest.fixture
@@ -93,6 +96,27 @@ async def test_no_read_is_stale_on_two_nodes_whose_reads_suspend_and_overlap(des
 async def test_no_read_is_stale_when_the_near_cache_is_too_small_for_anything(desk: Desk) -> None:
     history = await run_history(desk, [desk.lookup(Slow(desk.store, 3), near_cache_bytes=1)], 3, nothing)
     assert history.violations() == []
+
+
+async def test_an_asker_who_gives_up_takes_nothing_from_those_who_wait_beside_him(desk: Desk) -> None:
+    node = desk.lookup(Slow(desk.store, 5))
+    one = seeded(1)
+    asked = [asyncio.create_task(node.by_number(one.number)) for _ in range(3)]
+    asked += [asyncio.create_task(node.by_scan_code(one.scan_code)) for _ in range(3)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    asked[3].cancel()
+    replies = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(reply, asyncio.CancelledError) for reply in replies] == [True, False, False] * 2
+
+
+async def test_closing_tells_those_who_wait(desk: Desk) -> None:
+    node = desk.lookup(Slow(desk.store, 6, scale_s=60))
+    asked = asyncio.create_task(node.by_number(seeded(1).number))
+    await asyncio.sleep(0.01)
+    await node.close()
+    with pytest.raises(Unavailable):
+        await asked
 
 
 # --- mutants --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ seen. The picture and the decisions are in this room's README; `model/freshness.
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -249,7 +249,7 @@ class Lookup:
             self._waiting.deadline = loop.time() + self._deadline_s
             self._start(self._serve(loop))
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -464,7 +464,7 @@ class Lookup:
         agency = self._agencies.get(code)
         return agency is not None and agency.live
 
-    def _take_agencies(self, names: Any, seq: int, rest: _Rest) -> dict[str, Agency]:
+    def _take_agencies(self, names: Mapping[str, Words], seq: int, rest: _Rest) -> dict[str, Agency]:
         """The agencies by code, those just read included; kept when nothing newer is known of them."""
         if seq < rest.seq:
             what = Words(
