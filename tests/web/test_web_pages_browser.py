@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 TOO_SMALL = """() => [...document.querySelectorAll('button, input:not([type=hidden]), select, .top a, .actions a')]
-  .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+  .filter(e => !e.closest('[hidden]')).map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
   .filter(([, box]) => box.height < 44 || box.width < 44).map(([html]) => html)"""
 STICKS_OUT = """() => [...document.querySelectorAll('body *')].filter(e => !e.closest('.skip'))
   .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""

@@ -17,6 +17,7 @@ CONTENT_TYPES = MappingProxyType(
         ".svg": "image/svg+xml",
         ".png": "image/png",
         ".ico": "image/x-icon",
+        ".webmanifest": "application/manifest+json",
     }
 )
 

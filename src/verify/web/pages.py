@@ -25,7 +25,7 @@ Answer: TypeAlias = Mapping[str, Any]
 
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """The Content-Security-Policy that every page is written for: no inline style, no inline script."""
 
@@ -43,9 +43,14 @@ _PROVEN = ("authentic", "issuer-known", "key-in-force", "matches-register")
 class Pages:
     """Every public page in both languages; make one per process, it may be used from any thread."""
 
-    def __init__(self, assets: Assets) -> None:
-        """Compile the templates. Raises: KeyError when a file that the pages name is missing from `assets`."""
-        self._rooms = {lang: _open_templates(assets, lang) for lang in ("zh", "en")}
+    def __init__(self, assets: Assets, *, worker: str = "", root: str = "") -> None:
+        """Compile the templates.
+
+        `worker` is the address of the service worker; without one the pages keep nothing on phones. `root` pins
+        root keys for phones that see the site for the first time (`shell.root_pins`); without it they pin those
+        that the trust list names. Raises: KeyError when a file that the pages name is missing from `assets`.
+        """
+        self._rooms = {lang: _open_templates(assets, lang, worker, root) for lang in ("zh", "en")}
 
     def render_search(
         self,
@@ -153,11 +158,20 @@ class Pages:
             sentence=sentence,
         )
 
+    def render_offline(self, lang: Lang, *, host: str) -> bytes:
+        """The page that a phone keeps for when there is no network: the same for every certificate."""
+        levels = [
+            {"id": f"{kind}-{level}", "word": _say(words, lang)}
+            for kind, table in LEVELS.items()
+            for level, words in table.items()
+        ]
+        return self._render(lang, "offline.html", host=host, here="/", levels=levels)
+
     def _render(self, lang: Lang, template: str, **values: Any) -> bytes:
         return self._rooms[lang].render_template(template, **values).encode()
 
 
-def _open_templates(assets: Assets, lang: str) -> Environment:
+def _open_templates(assets: Assets, lang: str, worker: str, root: str) -> Environment:
     """Templates with every `[[中文 || English]]` already decided, so that no page looks words up."""
     group = 1 if lang == "zh" else 2
     templates = {
@@ -170,6 +184,8 @@ def _open_templates(assets: Assets, lang: str) -> Environment:
         if name.startswith("icons/")
     }
     room = Environment(templates=templates, undefined_behavior="strict", debug=False, trim_blocks=True)
+    room.add_global("worker", worker)
+    room.add_global("root", root)
     room.add_global("icon", icons.__getitem__)
     room.add_global("asset", {name: asset.address for name, asset in assets.by_name.items()}.__getitem__)
     return room
@@ -203,6 +219,7 @@ def _answer_view(answer: Answer, lang: Lang, asked: Asked, checked_at: dt.dateti
         "face": _face_view(answer.get("certificate"), lang),
         "holder": _holder_view(answer.get("holder"), lang) if personal else None,
         "copy": _copy_view(answer.get("copy"), lang, asked) if personal else None,
+        "claims": _claims_view(answer) if personal else None,
         "replaces": answer.get("replaces") or "",
         "replaced_by": answer.get("replaced_by") or "",
     }
@@ -234,6 +251,20 @@ def _holder_view(holder: Mapping[str, Any] | None, lang: Lang) -> dict[str, str]
         "name": holder.get("name", ""),
         "id_type": _say(ID_TYPES[id_type], lang) if id_type in ID_TYPES else id_type,
         "id_number": holder.get("id_number_masked", ""),
+    }
+
+
+def _claims_view(answer: Answer) -> dict[str, str] | None:
+    """What a signed code says too, as the register has it: for the comparison on the phone."""
+    face, holder = answer.get("certificate"), answer.get("holder")
+    if not face or not holder:
+        return None
+    occupation = face.get("occupation")
+    return {
+        "number": answer.get("number") or "",
+        "name": holder.get("name", ""),
+        "occupation_code": str(occupation.get("code") or "") if isinstance(occupation, Mapping) else "",
+        "level": face.get("level", ""),
     }
 
 
