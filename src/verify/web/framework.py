@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from verify.errors import Malformed, NotAllowed, NotFound, TooLarge, VerifyError
 from verify.web.hygiene import ClientGone
@@ -13,6 +14,8 @@ from verify.web.reply import Reply, Scope
 
 Ask: TypeAlias = Request[Any, Any, Any]
 Told: TypeAlias = Response[bytes]
+Named: TypeAlias = FromPath[str]
+"""A part of the path, as text."""
 TellProblem: TypeAlias = Callable[[BaseException, Scope], Reply]
 
 _FROM_STATUS: dict[int, type[VerifyError]] = {400: Malformed, 404: NotFound, 405: NotAllowed, 413: TooLarge}

@@ -4,6 +4,7 @@ The standard decoders accept duplicate keys, depth without end, NUL and lone sur
 """
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -19,6 +20,9 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 32
 SLOWEST_BYTES_S: Final = 16 << 10
 """A streamed upload slower than this, after the first `timeout_s`, is refused."""
+
+LET_GO_BYTES: Final = 1 << 20
+LET_GO_S: Final = 1.0
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,7 +45,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
     Raises TooLarge (at once when Content-Length says so), TooSlow, UnsupportedMedia for a content coding,
     ClientGone.
     """
-    _check_framing(scope, limit)
+    await _check_framing(scope, receive, limit)
     chunks: list[bytes] = []
     size = 0
     try:
@@ -50,6 +54,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
                 chunk, more = await _next(receive)
                 size += len(chunk)
                 if size > limit:
+                    await _let_go(receive, more)
                     raise _too_large(limit)
                 if not more:
                     return b"".join((*chunks, chunk)) if chunks else chunk
@@ -66,7 +71,7 @@ async def stream_body(
     Each chunk must come within `timeout_s`, and the whole at `SLOWEST_BYTES_S` on average after that.
     Raises as `read_body`.
     """
-    _check_framing(scope, limit)
+    await _check_framing(scope, receive, limit)
     clock = asyncio.get_running_loop().time
     began, size, more = clock(), 0, True
     while more:
@@ -78,9 +83,20 @@ async def stream_body(
             raise TooSlow from error
         size += len(chunk)
         if size > limit:
+            await _let_go(receive, more)
             raise _too_large(limit)
         if chunk:
             yield chunk
+
+
+async def _let_go(receive: Receive, more: bool) -> None:
+    """Read a little of a body that is refused: a client that still writes would never see the refusal."""
+    left = LET_GO_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LET_GO_S):
+            while more and left > 0:
+                chunk, more = await _next(receive)
+                left -= len(chunk)
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:
@@ -90,12 +106,13 @@ async def _next(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _check_framing(scope: Scope, limit: int) -> None:
+async def _check_framing(scope: Scope, receive: Receive, limit: int) -> None:
     coding = header(scope, b"content-encoding")
     if coding is not None and coding.strip().lower() not in (b"", b"identity"):
         raise UnsupportedMedia(Words("不接受压缩的请求内容。", "A compressed body is not accepted."))
     length = header(scope, b"content-length")
     if length is not None and length.isdigit() and int(length[:19]) > limit:
+        await _let_go(receive, int(length[:19]) <= limit + LET_GO_BYTES)
         raise _too_large(limit)
 
 

@@ -12,7 +12,7 @@ from verify.errors import Fault, Forbidden, Invalid, NotFound, Words
 from verify.office.agencies import FilingRequest
 from verify.proof.public import KeyPurpose, PublicKey, to_jwk
 from verify.store.register import Credential
-from verify.web.framework import Ask, Told, told
+from verify.web.framework import Ask, Named, Told, told
 from verify.web.hygiene import read_body
 from verify.web.office.access import Admitted, admit, admit_operator, read_json, request_tag
 from verify.web.office.desk import OfficeHalf, location
@@ -75,19 +75,19 @@ def agency_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(half.json(made, 201, location(f"/api/v1/agencies/{made.code}")))
 
     @get("/api/v1/agencies/{code:str}/filings")
-    async def filings(request: Ask, code: str) -> Told:
+    async def filings(request: Ask, code: Named) -> Told:
         caller = await admit(half, request.scope)
         found = await caller.desk.office.agencies.list_filings(_own(caller, code))
         return told(half.json({"filings": found}))
 
     @post("/api/v1/agencies/{code:str}/filings", status_code=201)
-    async def add_filing(request: Ask, code: str) -> Told:
+    async def add_filing(request: Ask, code: Named) -> Told:
         caller, given, tag = await _operator(half, request, FilingRequest)
         made = await caller.desk.office.agencies.add_filing(code, given, actor=caller.actor, request=tag)
         return told(half.json(made, 201))
 
     @post("/api/v1/agencies/{code:str}/filings/{filing:str}/end", status_code=200)
-    async def end_filing(request: Ask, code: str, filing: str) -> Told:
+    async def end_filing(request: Ask, code: Named, filing: Named) -> Told:
         caller, given, tag = await _operator(half, request, EndRequest)
         owner = str(parse_agency_code(code)[0])
         ended = await caller.desk.office.agencies.end_filing(
@@ -104,7 +104,7 @@ def _steps(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
 def _agency_step(half: OfficeHalf, step: str) -> HTTPRouteHandler:
     @post(f"/api/v1/agencies/{{code:str}}/{step}", status_code=200)
-    async def change(request: Ask, code: str) -> Told:
+    async def change(request: Ask, code: Named) -> Told:
         caller, given, tag = await _operator(half, request, ReasonRequest)
         desk = caller.desk.office.agencies
         steps = {"suspension": desk.suspend, "cancellation": desk.cancel, "reinstatement": desk.reinstate}
@@ -117,34 +117,34 @@ def key_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
     """The keys of an agency."""
 
     @get("/api/v1/agencies/{code:str}/keys")
-    async def keys(request: Ask, code: str) -> Told:
+    async def keys(request: Ask, code: Named) -> Told:
         caller = await admit(half, request.scope)
         found = await caller.desk.office.keys.list_keys(_own(caller, code))
         return told(half.json({"keys": [key_view(key) for key in found]}))
 
     @post("/api/v1/agencies/{code:str}/keys", status_code=201)
-    async def create(request: Ask, code: str) -> Told:
+    async def create(request: Ask, code: Named) -> Told:
         caller, given, tag = await _operator(half, request, KeyRequest)
         owner = str(parse_agency_code(code)[0])
         made = await caller.desk.office.keys.create(owner, given.purpose, actor=caller.actor, request=tag)
         return told(half.json(key_view(made), 201))
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/activation", status_code=200)
-    async def activate(request: Ask, code: str, kid: str) -> Told:
+    async def activate(request: Ask, code: Named, kid: Named) -> Told:
         caller, tag = await _key_of(half, request, code, kid)
         return told(
             half.json(key_view(await caller.desk.office.keys.activate(kid, actor=caller.actor, request=tag)))
         )
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/retirement", status_code=200)
-    async def retire(request: Ask, code: str, kid: str) -> Told:
+    async def retire(request: Ask, code: Named, kid: Named) -> Told:
         caller, tag = await _key_of(half, request, code, kid)
         return told(
             half.json(key_view(await caller.desk.office.keys.retire(kid, actor=caller.actor, request=tag)))
         )
 
     @post("/api/v1/agencies/{code:str}/keys/{kid:str}/compromise", status_code=200)
-    async def compromise(request: Ask, code: str, kid: str) -> Told:
+    async def compromise(request: Ask, code: Named, kid: Named) -> Told:
         caller, given, tag = await _operator(half, request, CompromiseRequest)
         await _check_key_owner(caller, code, kid)
         if given.since.tzinfo is None:
@@ -162,14 +162,14 @@ def credential_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
     """The API keys of an agency."""
 
     @get("/api/v1/agencies/{code:str}/credentials")
-    async def credentials(request: Ask, code: str) -> Told:
+    async def credentials(request: Ask, code: Named) -> Told:
         caller = await admit_operator(half, request.scope)
         owner = str(parse_agency_code(code)[0])
         found = await caller.desk.office.credentials.list_credentials(owner)
         return told(half.json({"credentials": [credential_view(one) for one in found]}))
 
     @post("/api/v1/agencies/{code:str}/credentials", status_code=201)
-    async def create(request: Ask, code: str) -> Told:
+    async def create(request: Ask, code: Named) -> Told:
         caller, given, tag = await _operator(half, request, CredentialRequest)
         made, secret = await caller.desk.office.credentials.create(
             given.name, agency=code, actor=caller.actor, request=tag
@@ -177,7 +177,7 @@ def credential_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(half.json(credential_view(made) | {"secret": secret}, 201))
 
     @delete("/api/v1/agencies/{code:str}/credentials/{credential:str}", status_code=200)
-    async def revoke(request: Ask, code: str, credential: str) -> Told:
+    async def revoke(request: Ask, code: Named, credential: Named) -> Told:
         caller = await admit_operator(half, request.scope)
         tag = request_tag(caller, "DELETE", request.scope["path"], b"")
         revoked = await caller.desk.office.credentials.revoke(

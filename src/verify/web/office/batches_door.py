@@ -14,7 +14,7 @@ from verify.errors import Fault, Invalid, Words
 from verify.issuance.roster import Format, column_words
 from verify.issuance.rows import RowResult
 from verify.store.batches import Batch
-from verify.web.framework import Ask, Told, told
+from verify.web.framework import Ask, Named, Told, told
 from verify.web.hygiene import require_media, stream_body
 from verify.web.language import Lang
 from verify.web.office.access import admit, admit_agency, idempotency_key
@@ -50,12 +50,12 @@ def batch_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(half.json(batch_view(batch), 202, location(f"/api/v1/batches/{batch.id}")))
 
     @get("/api/v1/batches/{batch:str}")
-    async def progress(request: Ask, batch: str) -> Told:
+    async def progress(request: Ask, batch: Named) -> Told:
         asked = await admit(half, request.scope)
         return told(half.json(batch_view(await asked.desk.batches.find(batch, asked.caller))))
 
     @get("/api/v1/batches/{batch:str}/rows")
-    async def rows(request: Ask, batch: str) -> Told:
+    async def rows(request: Ask, batch: Named) -> Told:
         asked = await admit(half, request.scope)
         states, after = _page(request)
         found = await asked.desk.batches.results(

@@ -11,7 +11,7 @@ from verify.issuance.issue import Issued
 from verify.issuance.reissue import ReissueRequest
 from verify.issuance.view import View
 from verify.proof.digits import encode_digits
-from verify.web.framework import Ask, Told, told
+from verify.web.framework import Ask, Named, Told, told
 from verify.web.office.access import Admitted, admit, admit_agency, idempotency_key, read_json
 from verify.web.office.desk import OfficeHalf, location
 
@@ -35,7 +35,7 @@ def certificate_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(await _made(half, asked, issued))
 
     @post("/api/v1/certificates/{number:str}/reissues", status_code=201)
-    async def reissue(request: Ask, number: str) -> Told:
+    async def reissue(request: Ask, number: Named) -> Told:
         asked = await admit(half, request.scope)
         key = idempotency_key(request.scope)
         given, _ = await read_json(
@@ -45,13 +45,13 @@ def certificate_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(await _made(half, asked, issued))
 
     @get("/api/v1/certificates/{number:str}")
-    async def show(request: Ask, number: str) -> Told:
+    async def show(request: Ask, number: Named) -> Told:
         asked = await admit(half, request.scope)
         view = await asked.desk.views.show(number, asked.caller)
         return told(half.json(owner_view(view, await _answer(asked, view.scan_code))))
 
     @get("/api/v1/certificates/{number:str}/history")
-    async def history(request: Ask, number: str) -> Told:
+    async def history(request: Ask, number: Named) -> Told:
         asked = await admit(half, request.scope)
         return told(half.json({"events": await asked.desk.views.history(number, asked.caller)}))
 

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from verify.certificate.status import Move
 from verify.errors import Fault, Invalid, Words
 from verify.store.changes import Proposal
-from verify.web.framework import Ask, Told, told
+from verify.web.framework import Ask, Named, Told, told
 from verify.web.hygiene import read_body
 from verify.web.office.access import admit, read_json
 from verify.web.office.desk import OfficeHalf, location
@@ -45,7 +45,7 @@ def change_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
 def _change(half: OfficeHalf, step: str, move: Move) -> HTTPRouteHandler:
     @post(f"/api/v1/certificates/{{number:str}}/{step}", status_code=200)
-    async def change(request: Ask, number: str) -> Told:
+    async def change(request: Ask, number: Named) -> Told:
         # 1. Who asks, and for what.
         asked = await admit(half, request.scope)
         given, _ = await read_json(half, request.scope, request.receive, ChangeRequest)
@@ -88,19 +88,19 @@ def revocation_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         return told(half.json(proposal_view(made), 202, location(f"/api/v1/revocations/{made.id}")))
 
     @get("/api/v1/revocations/{proposal:str}")
-    async def show(request: Ask, proposal: str) -> Told:
+    async def show(request: Ask, proposal: Named) -> Told:
         asked = await admit(half, request.scope)
         return told(half.json(proposal_view(await asked.desk.revocations.find(proposal, asked.caller))))
 
     @post("/api/v1/revocations/{proposal:str}/approval", status_code=200)
-    async def approve(request: Ask, proposal: str) -> Told:
+    async def approve(request: Ask, proposal: Named) -> Told:
         asked = await admit(half, request.scope)
         await _no_body(half, request)
         decided, changed = await asked.desk.revocations.approve(proposal, asked.caller)
         return told(half.json(proposal_view(decided) | {"revoked": len(changed)}))
 
     @post("/api/v1/revocations/{proposal:str}/withdrawal", status_code=200)
-    async def withdraw(request: Ask, proposal: str) -> Told:
+    async def withdraw(request: Ask, proposal: Named) -> Told:
         asked = await admit(half, request.scope)
         await _no_body(half, request)
         return told(half.json(proposal_view(await asked.desk.revocations.withdraw(proposal, asked.caller))))

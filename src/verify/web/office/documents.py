@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from verify.documents.qr import render_qr_png, render_qr_svg
 from verify.documents.sheet import Sheet
-from verify.web.framework import Ask, Told, told
+from verify.web.framework import Ask, Named, Told, told
 from verify.web.office.access import admit
 from verify.web.office.desk import OfficeHalf
 from verify.web.reply import Reply
@@ -50,7 +50,7 @@ def document_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
 def _file(half: OfficeHalf, name: str, media: str, render: Render) -> HTTPRouteHandler:
     @get(f"/api/v1/certificates/{{number:str}}/{name}")
-    async def file(request: Ask, number: str) -> Told:
+    async def file(request: Ask, number: Named) -> Told:
         asked = await admit(half, request.scope)
         sheet = await asked.desk.views.sheet_for(number, asked.caller)
         data = await render(asked.desk.press, sheet)

@@ -16,7 +16,7 @@ _KEY: Final = Parameter(
 _KID: Final = Parameter("kid", "path", "Key id: 8 hex characters.", text(), example="0a1b2c3d")
 _BATCH: Final = Parameter("batch", "path", "Id of a batch.", text(), example="bt_0123456789ab")
 _PROPOSAL: Final = Parameter("proposal", "path", "Id of a proposal.", text(), example="rv_0123456789ab")
-_CHANGE: Final = {"reason": "UNDER_REVIEW", "note": None, "until": None}
+_CHANGE: Final = {"note": None, "until": None}
 _REQUEST: Final[dict[str, Any]] = {
     "kind": "skill_level",
     "holder": {"name": "张三", "id_type": "RESIDENT_ID", "id_number": "990001199001010012"},
@@ -85,10 +85,10 @@ OFFICE_COMPONENTS: Final[dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def _step(step: str, words: str) -> Route:
+def _step(step: str, reason: str, words: str) -> Route:
     return Route(
         method="POST", path=f"/api/v1/certificates/{{number}}/{step}", summary=words, tag="changes", auth="any",
-        parameters=(NUMBER,), bodies=(Body("application/json", ref("ChangeRequest"), _CHANGE),),
+        parameters=(NUMBER,), bodies=(Body("application/json", ref("ChangeRequest"), _CHANGE | {"reason": reason}),),
         answers={200: _CHANGED}, problems=(409,),
     )  # fmt: skip
 
@@ -149,9 +149,9 @@ OFFICE_ROUTES: Final[tuple[Route, ...]] = (
                              also={"application/x-ndjson": text(), "text/csv": text()})},
         problems=(422,),
     ),
-    _step("suspension", "Suspend a certificate, until a date or until reinstated."),
-    _step("reinstatement", "End a suspension."),
-    _step("revocation", "Revoke a certificate for ever."),
+    _step("suspension", "UNDER_REVIEW", "Suspend a certificate, until a date or until reinstated."),
+    _step("reinstatement", "REVIEW_CLEARED", "End a suspension."),
+    _step("revocation", "FORGED", "Revoke a certificate for ever."),
     Route(
         method="POST", path="/api/v1/certificates/{number}/reissues", summary="A further copy: lost, damaged, corrected.",
         tag="issuing", auth="any", parameters=(NUMBER, _KEY),

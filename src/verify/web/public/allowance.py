@@ -1,6 +1,6 @@
 """Budgets, as HTTP tells them: 429 with `Retry-After` past one, `RateLimit` fields (draft 11) before that.
 
-A POST is always told what is left. A GET of a number or scan code is told only when less than a tenth is left:
+A POST is always told its policy. A GET of a number or scan code is told only when less than a tenth is left:
 the hot path's header list is made once, and a phone that scans one code has no use for the figure.
 """
 
@@ -34,17 +34,18 @@ def spend(budgets: Budgets, source: str, target: Hashable | None = None) -> Deci
 
 
 def limit_headers(decision: Decision) -> Headers:
-    """`RateLimit-Policy` and `RateLimit`; nothing when budgets are off.
+    """`RateLimit-Policy` of the tighter budget, and `RateLimit`; nothing when budgets are off.
 
-    What is left of a target's budget would tell what others ask, so only its refusal is told.
+    What is left of a target's budget would tell that others ask about the same person, so only its refusal is
+    told; what is left of the asker's own is told as soon as that is the tighter one.
     """
-    if not decision.quota or (decision.allowed and decision.policy != "source"):
+    if not decision.quota:
         return NONE
     name = decision.policy
-    return [
-        (b"ratelimit-policy", f'"{name}";q={decision.quota};w={PERIOD_S:.0f}'.encode()),
-        (b"ratelimit", f'"{name}";r={decision.remaining};t={decision.reset_s}'.encode()),
-    ]
+    policy = (b"ratelimit-policy", f'"{name}";q={decision.quota};w={PERIOD_S:.0f}'.encode())
+    if decision.allowed and name != "source":
+        return [policy]
+    return [policy, (b"ratelimit", f'"{name}";r={decision.remaining};t={decision.reset_s}'.encode())]
 
 
 def asker(scope: Scope, trusted_proxies: int) -> str:

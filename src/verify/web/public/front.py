@@ -29,7 +29,7 @@ class Front:
     def __init__(self, half: PublicHalf, readiness: health.Readiness, rest: App, *, office: bool) -> None:
         """`rest` answers what is not dispatched here; `office` tells whether it has the office's routes."""
         self._half = half
-        self._rest = rest
+        self.rest = rest
         self._office = office
         self._static = published.StaticFiles(half.assets, half.headers)
         self._search = pages_door.SearchPages(half)
@@ -42,7 +42,7 @@ class Front:
         """Answer one request, or run the application's life."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await self._rest(scope, receive, send)
+                await self.rest(scope, receive, send)
             return
         try:
             reply = await self._answer(scope, receive, send)
@@ -55,6 +55,10 @@ class Front:
         if reply is not None:
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             await send({"type": "http.response.body", "body": reply.body})
+
+    def addresses(self) -> set[tuple[str, str]]:
+        """Method and path template of everything answered here, static files left out."""
+        return {*self._table, ("GET", NUMBERS + "{number}"), ("GET", "/V/{scan_code}")}
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         """The reply, or None when the framework has sent its own."""
@@ -91,7 +95,7 @@ class Front:
         counts["framework"] = counts.get("framework", 0) + 1
         if method == "HEAD":  # the server drops the body, so a HEAD is a GET to everybody behind
             scope = {**scope, "method": "GET"}
-        await self._rest(scope, receive, self._guarded(send))
+        await self.rest(scope, receive, self._guarded(send))
         return None
 
     def _exact_routes(self) -> dict[tuple[str, str], tuple[str, Answerer]]:

@@ -14,7 +14,7 @@ from verify.errors import NotFound
 from verify.store import register
 from verify.store.contract import Program
 from verify.telemetry import CONTENT_TYPE, render_metrics
-from verify.web.framework import Told, told
+from verify.web.framework import Named, Told, told
 from verify.web.public.half import PublicHalf
 from verify.web.reply import Reply
 
@@ -32,7 +32,7 @@ def register_handlers(
         return told(Reply(200, half.headers.json, _encode({"agencies": found})))
 
     @get("/api/v1/agencies/{code:str}")
-    async def agency(code: str) -> Told:
+    async def agency(code: Named) -> Told:
         parsed = str(parse_agency_code(code)[0])
         found = await half.opening.now().store.read(lambda: _agency_with_filings(parsed))
         if found is None:
@@ -40,7 +40,7 @@ def register_handlers(
         return told(Reply(200, half.headers.json, _encode(with_filings(*found))))
 
     @get("/problems/{code:str}")
-    async def problem_kind(code: str) -> Told:
+    async def problem_kind(code: Named) -> Told:
         body = half.problems.explain(code)
         if body is None:
             raise NotFound
