@@ -6,12 +6,13 @@ The hot path adds to plain integers; they become Prometheus text when somebody s
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import structlog
 from prometheus_client import generate_latest
-from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 log: Final = structlog.get_logger("verify")
@@ -22,7 +23,25 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 REQUESTS: Final = "verify_requests"
 LOOKUPS: Final = "verify_lookups"
 PROBLEMS: Final = "verify_problems"
-UP_SINCE: Final = "verify_start_time_seconds"
+LEDGER_LOOKS: Final = "verify_ledger_looks"
+NEAR_ANSWERS: Final = "verify_near_answers"
+STORE_READS: Final = "verify_store_reads"
+OPEN: Final = "verify_open"
+
+_WORDS: Final = MappingProxyType(
+    {
+        REQUESTS: "Requests by route; `framework` holds those that no front route answers.",
+        LOOKUPS: "Look-ups by what was brought and what came of it.",
+        PROBLEMS: "Problems by code.",
+        LEDGER_LOOKS: "Looks at the ledger head, each for all who waited.",
+        NEAR_ANSWERS: "Numbers and faces answered from memory.",
+        STORE_READS: "Numbers and faces read from the store.",
+        OPEN: "1 when everything that this worker needs is open.",
+    }
+)
+
+Readings: TypeAlias = Mapping[str, Callable[[], float]]
+"""Names of `_WORDS` and how to read them now; every one but `OPEN` only grows."""
 
 
 def setup_logging(level: str) -> None:
@@ -50,7 +69,7 @@ class Tally:
     def __init__(self) -> None:
         """Start at nothing."""
         self.requests: dict[str, int] = {}
-        """By route: the template, never the path itself."""
+        """By route: a name of its own, never the path itself."""
         self.lookups: dict[str, int] = {}
         """By what the asker brought and what came of it: `number/found`, `scan/miss`."""
         self.problems: dict[str, int] = {}
@@ -67,29 +86,30 @@ tally: Final = Tally()
 
 
 class _Export(Collector):
-    def __init__(self, source: Tally, gauges: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(self, source: Tally, readings: Readings) -> None:
         self._source = source
-        self._gauges = gauges
+        self._readings = readings
 
-    def collect(self) -> Any:
+    def collect(self) -> Iterator[Metric]:
         worker = str(os.getpid())
-        for name, words, label, counts in (
-            (REQUESTS, "Requests by route.", "route", self._source.requests),
-            (LOOKUPS, "Look-ups by what was brought and what came of it.", "outcome", self._source.lookups),
-            (PROBLEMS, "Problems by code.", "code", self._source.problems),
+        for name, label, counts in (
+            (REQUESTS, "route", self._source.requests),
+            (LOOKUPS, "outcome", self._source.lookups),
+            (PROBLEMS, "code", self._source.problems),
         ):
-            family = CounterMetricFamily(name, words, labels=[label, "worker"])
+            family = CounterMetricFamily(name, _WORDS[name], labels=[label, "worker"])
             for value, count in list(counts.items()):
                 family.add_metric([value, worker], count)
             yield family
-        for name, read in self._gauges.items():
-            gauge = GaugeMetricFamily(name, name.replace("_", " "), labels=["worker"])
-            gauge.add_metric([worker], read())
-            yield gauge
+        for name, read in self._readings.items():
+            kind = GaugeMetricFamily if name == OPEN else CounterMetricFamily
+            reading = kind(name, _WORDS[name], labels=["worker"])
+            reading.add_metric([worker], read())
+            yield reading
 
 
-def render_metrics(gauges: Mapping[str, Callable[[], float]] | None = None, source: Tally = tally) -> bytes:
-    """Prometheus text of this worker; `gauges` are read now. Workers are told apart by the label `worker`."""
+def render_metrics(readings: Readings = MappingProxyType({}), source: Tally = tally) -> bytes:
+    """Prometheus text of this worker, read now. Workers are told apart by the label `worker`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Export(source, gauges or {}))
+    registry.register(_Export(source, readings))
     return generate_latest(registry)

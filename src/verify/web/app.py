@@ -14,7 +14,7 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from verify.config import Settings
-from verify.telemetry import log, setup_logging
+from verify.telemetry import LEDGER_LOOKS, NEAR_ANSWERS, OPEN, STORE_READS, Readings, log, setup_logging
 from verify.web.assets import load_assets
 from verify.web.framework import build_framework
 from verify.web.openapi import build_document
@@ -73,7 +73,7 @@ def build_app(settings: Settings, role: Role) -> App:
     document = build_document(routes, public_url=public.public_url, bodies=bodies)
     life = _Life(house, work)
     framework = build_framework(
-        [*check_handlers(public), *register_handlers(public, document), *handlers],
+        [*check_handlers(public), *register_handlers(public, document, _readings(house)), *handlers],
         public.problem,
         on_startup=[life.begin],
         on_shutdown=[life.end],
@@ -83,6 +83,24 @@ def build_app(settings: Settings, role: Role) -> App:
 
 def _public_desk(house: House) -> PublicDesk:
     return PublicDesk(house.store, house.lookup, house.budgets, house.checker)
+
+
+def _readings(house: Opening[House]) -> Readings:
+    """What the house counts by itself; nothing while it is closed."""
+
+    def figure(name: str) -> Callable[[], float]:
+        def read() -> float:
+            opened = house.get()
+            return 0.0 if opened is None else float(getattr(opened.lookup.figures, name))
+
+        return read
+
+    return {
+        OPEN: lambda: float(house.get() is not None),
+        LEDGER_LOOKS: figure("looks"),
+        NEAR_ANSWERS: figure("near"),
+        STORE_READS: figure("read"),
+    }
 
 
 class _Life:

@@ -1,7 +1,5 @@
 """The public register of agencies and filings, what a problem type means, metrics, and the API's description."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,7 +11,7 @@ from verify.certificate.record import Agency, Filing
 from verify.errors import NotFound
 from verify.store import register
 from verify.store.contract import Program
-from verify.telemetry import CONTENT_TYPE, render_metrics
+from verify.telemetry import CONTENT_TYPE, Readings, render_metrics
 from verify.web.framework import Named, Told, told
 from verify.web.public.half import PublicHalf
 from verify.web.reply import Reply
@@ -21,10 +19,8 @@ from verify.web.reply import Reply
 _encode = msgspec.json.Encoder().encode
 
 
-def register_handlers(
-    half: PublicHalf, document: bytes, gauges: Mapping[str, Callable[[], float]] = MappingProxyType({})
-) -> list[HTTPRouteHandler]:
-    """Routes of this module; `document` is the OpenAPI document, `gauges` are read at each scrape."""
+def register_handlers(half: PublicHalf, document: bytes, readings: Readings) -> list[HTTPRouteHandler]:
+    """Routes of this module; `document` is the OpenAPI document, `readings` are taken at each scrape."""
 
     @get("/api/v1/agencies")
     async def agencies() -> Told:
@@ -52,7 +48,7 @@ def register_handlers(
 
     @get("/metrics")
     async def metrics() -> Told:
-        return told(Reply(200, half.headers.cached(CONTENT_TYPE, "no-store"), render_metrics(gauges)))
+        return told(Reply(200, half.headers.cached(CONTENT_TYPE, "no-store"), render_metrics(readings)))
 
     return [agencies, agency, problem_kind, schema, metrics]
 
