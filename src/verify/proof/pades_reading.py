@@ -88,7 +88,8 @@ class Seal:
             and self.end <= len(pdf)
             and pdf[self._gap : self._gap + 1] == b"<"
             and pdf[self._resume - 1 : self._resume] == b">"
-            and _hex(pdf[self._gap + 1 : self._resume - 1]) == contents
+            and pdf[self._gap + 1 : self._resume - 1] == contents.hex().upper().encode()
+            and not any(contents[_der_length(contents) :])  # nothing hides in the padding
         )
         self.contents = contents
         self.is_timestamp = look(self.object, "/Type") == "/DocTimeStamp"
@@ -296,13 +297,6 @@ def _p256_point(certificate: x509.Certificate) -> bytes:
 
 def _load(ders: Sequence[bytes]) -> list[x509.Certificate]:
     return [x509.load_der_x509_certificate(der) for der in ders]
-
-
-def _hex(digits: bytes) -> bytes | None:
-    try:
-        return bytes.fromhex(digits.decode("ascii"))
-    except ValueError:
-        return None
 
 
 def _der_length(der: bytes) -> int:
