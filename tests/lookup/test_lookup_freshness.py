@@ -14,7 +14,8 @@ from history import History
 from verify.certificate.status import Move
 from verify.errors import Unavailable
 from verify.lookup.near import Near
-from verify.lookup.scan import Lookup, _Read, _Rest, _Waiting
+from verify.lookup.scan import Lookup
+from verify.lookup.waiting import Read, Rest, Waiting
 from verify.store.sqlite import SqliteStore
 
 SUBJECTS = 6
@@ -125,11 +126,11 @@ async def test_closing_tells_those_who_wait(desk: Desk) -> None:
 class CacheAside(Lookup):
     """Looks once; afterwards the writer drops what it changed, and what is in memory counts as true."""
 
-    def _look(self, waiting: _Waiting) -> Generator[_Read, Any, _Rest | None]:
+    def _look(self, waiting: Waiting) -> Generator[Read, Any, Rest | None]:
         steps = super()._look(waiting)
         read = next(steps)
         if self._window.seq is not None and not waiting.asks:
-            rest = _Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq)
+            rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq)
             self._answer_numbers(waiting.numbers, rest)
             return rest if rest.numbers else None
         try:
@@ -146,7 +147,7 @@ class CacheAside(Lookup):
 class JoinInFlight(Lookup):
     """Requests join the look that is already sent: fewer reads, and the past for an answer."""
 
-    def _look(self, waiting: _Waiting) -> Generator[_Read, Any, _Rest | None]:
+    def _look(self, waiting: Waiting) -> Generator[Read, Any, Rest | None]:
         steps = super()._look(waiting)
         result = yield next(steps)
         waiting.numbers += self._waiting.numbers
@@ -172,11 +173,11 @@ class TimeToLive(Lookup):
 
     flushes = 0
 
-    def _look(self, waiting: _Waiting) -> Generator[_Read, Any, _Rest | None]:
+    def _look(self, waiting: Waiting) -> Generator[Read, Any, Rest | None]:
         self.flushes += 1
         if self.flushes % 5 == 1 or waiting.asks:
             return (yield from super()._look(waiting))
-        rest = _Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq or 0)
+        rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq or 0)
         self._answer_numbers(waiting.numbers, rest)
         return rest if rest.numbers else None
 

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 from lookup_desk import read_answer
-from world import LATHE, PUBLIC_URL, World
 
 from verify.certificate.form import OccupationInput
 from verify.lookup.check import Checker
 from verify.lookup.scan import Lookup
 from verify.proof.digits import encode_digits
+from world import LATHE, PUBLIC_URL, World
 
 PEOPLE = (
     ("阿卜杜热合曼·买买提", "RESIDENT_ID", None),
