@@ -114,13 +114,15 @@ class Press:
         """
         return self._compile(form.source, self._inputs(sheet, form, ppi), sheet, "png", ppi)
 
-    def field_boxes(self, sheet: Sheet) -> list[Box]:
-        """Where the fields of this sheet stand in its form, by name, in reading order.
+    def field_boxes(self, sheet: Sheet, form: Template | None = None) -> list[Box]:
+        """Where the fields of this sheet stand in its form, by name, in the order of the form.
+
+        The gate alone gives a `form` that may not be used yet.
 
         Raises:
             BadDocument, Invalid: as `render_pdf`.
         """
-        form = self.templates.get(sheet.template, sheet.kind)
+        form = form or self.templates.get(sheet.template, sheet.kind)
         inputs = self._inputs(sheet, form, PRINT_DPI) | {"boxes": "1"}
         compiler = self._new_compiler(form.source, inputs)
         try:

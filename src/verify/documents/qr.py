@@ -6,7 +6,9 @@ stands behind `#` never leaves the phone that scans it. Level M, ISO/IEC 18004; 
 """
 
 import io
+import math
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 import qrcode
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.exceptions import DataOverflowError
 from qrcode.util import QRData
@@ -37,6 +39,9 @@ BYTE: Final = 4
 """Mode indicators, ISO/IEC 18004 table 2."""
 MAX_TEXT: Final = 4_096
 """Characters of one decoded symbol that are handed on; a QR code holds at most 7 089."""
+
+VIEW_BUDGET: Final = 24_000_000
+"""Pixels that are searched in one picture, all views together; about two seconds."""
 
 _QR_ONLY: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 _ALPHANUMERIC: Final = re.compile(rb"[0-9A-Z $%*+\-./:]+")
@@ -171,11 +176,24 @@ def shows_code(png: bytes, content: str) -> bool:
     return _texts(Image.open(io.BytesIO(png), formats=["PNG"])) == [content]
 
 
-def _texts(picture: Image.Image) -> list[str]:
+def _texts(
+    picture: Image.Image, binarizer: zxingcpp.Binarizer = zxingcpp.Binarizer.LocalAverage
+) -> list[str]:
     grey = picture if picture.mode == "L" else picture.convert("L")
     view = memoryview(grey.tobytes()).cast("B", (grey.height, grey.width))
-    found = zxingcpp.read_barcodes(view, formats=_QR_ONLY, text_mode=zxingcpp.TextMode.Plain)
+    found = zxingcpp.read_barcodes(
+        view, formats=_QR_ONLY, text_mode=zxingcpp.TextMode.Plain, binarizer=binarizer
+    )
     return list(dict.fromkeys(symbol.text for symbol in found if symbol.valid))
+
+
+def module_pixels(picture: Image.Image, code: QrCode) -> float:
+    """Pixels a module of this code where it stands in a picture; 0 if it is not there."""
+    for symbol in zxingcpp.read_barcodes(picture, formats=_QR_ONLY, text_mode=zxingcpp.TextMode.Plain):
+        if symbol.text == code.content:
+            left, right = symbol.position.top_left, symbol.position.top_right
+            return math.dist((left.x, left.y), (right.x, right.y)) / code.side
+    return 0.0
 
 
 def unreadable_again() -> BadDocument:
@@ -287,12 +305,13 @@ def _rows_from(lines: list[str], marks: str, side: int) -> tuple[bytes, ...]:
 def read_qr(data: bytes, limits: PictureLimits = SCAN_LIMITS) -> list[str]:
     """The text of every QR code in an uploaded PNG or JPEG, each once, at most 8.
 
-    Bounded in bytes, pixels and scans before decoding; the texts are untrusted.
+    Made for photos and screenshots of a paper certificate: skewed, blurred, badly lit. Bounded in bytes, pixels
+    and scans before decoding, in work after; the texts are untrusted.
 
     Raises:
         Unreadable: the picture is refused (see `open_picture`) or shows no QR code.
     """
-    texts = [text for text in _texts(open_picture(data, limits)) if 0 < len(text) <= MAX_TEXT]
+    texts = find_codes(open_picture(data, limits))
     if not texts:
         raise Unreadable(
             Words(
@@ -300,4 +319,51 @@ def read_qr(data: bytes, limits: PictureLimits = SCAN_LIMITS) -> list[str]:
                 "No QR code can be read in this picture; come closer and try again.",
             )
         )
-    return texts[:8]
+    return texts
+
+
+def find_codes(picture: Image.Image) -> list[str]:
+    """The codes of a picture, in the first of ever more patient views that shows any; empty if none does.
+
+    No more than `VIEW_BUDGET` pixels are looked at, whatever the picture.
+    """
+    grey = picture if picture.mode == "L" else picture.convert("L")
+    budget = VIEW_BUDGET
+    for view, binarizer in _views(grey):
+        budget -= view.width * view.height
+        if budget < 0:
+            break
+        texts = [text for text in _texts(view, binarizer) if 0 < len(text) <= MAX_TEXT]
+        if texts:
+            return texts[:8]
+    return []
+
+
+def _views(grey: Image.Image) -> Iterator[tuple[Image.Image, zxingcpp.Binarizer]]:
+    """As it is; smaller (blur and moiré go), larger (fine modules), lit evenly, sharpened, cut at the middle."""
+    local, overall = zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram
+    yield grey, local
+    small = max(grey.size) <= 1_300
+    sizes = (2.0, 0.5) if small else (0.5, 0.7, 0.35)
+    for factor in sizes:
+        yield _scaled(grey, factor), local
+    even = lit_evenly(grey)
+    yield even, local
+    yield even, overall
+    sharp = even.filter(ImageFilter.UnsharpMask(radius=3, percent=250, threshold=0))
+    yield sharp, local
+    yield _scaled(sharp, sizes[0]), local
+    yield even.filter(ImageFilter.MedianFilter(3)), overall
+
+
+def _scaled(picture: Image.Image, factor: float) -> Image.Image:
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.LANCZOS if factor > 1 else Image.Resampling.BOX)
+
+
+def lit_evenly(grey: Image.Image) -> Image.Image:
+    """Shadow and glare taken out: each pixel against the paper around it, stretched to full contrast."""
+    radius = max(8, max(grey.size) // 24)
+    around = grey.resize((max(1, grey.width // 4), max(1, grey.height // 4)), Image.Resampling.BOX)
+    paper = around.filter(ImageFilter.BoxBlur(radius / 4)).resize(grey.size, Image.Resampling.BILINEAR)
+    return ImageOps.autocontrast(ImageChops.subtract(grey, paper, scale=1.0, offset=128), cutoff=1)
