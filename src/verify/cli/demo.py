@@ -57,11 +57,24 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), envvar="PORT", default=8000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="PORT",
+    default=8000,
+    show_default=True,
+    help="To serve on.",
+)
 @click.option(
     "--rows", type=click.IntRange(10), envvar="ROWS", default=ROWS, show_default=True, help="To issue."
 )
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="demo", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="demo",
+    show_default=True,
+    help="For the PDFs.",
+)
 @click.option("--serve/--no-serve", default=True, help="Serve until stopped, or end when all is made.")
 def demo(port: int, rows: int, out: Path, serve: bool) -> None:
     """Show everything: two agencies, a roster issued, one certificate revoked, one suspended, one reissued.
