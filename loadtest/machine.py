@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -123,3 +124,24 @@ def _stat(pid: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()
+
+
+def idle_share(seconds: float = 0.5) -> float:
+    """The share of all cores that nobody uses, seen over `seconds`."""
+    first = _busy()
+    time.sleep(seconds)
+    second = _busy()
+    return (second[0] - first[0]) / max(second[1] - first[1], 1)
+
+
+def wait_for_quiet(limit_s: float, wanted: float = 0.8) -> float:
+    """Wait until others leave the machine alone, for at most `limit_s`; returns the idle share last seen."""
+    end = time.monotonic() + limit_s
+    while (idle := idle_share()) < wanted and time.monotonic() < end:
+        time.sleep(0.5)
+    return idle
+
+
+def _busy() -> tuple[int, int]:
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return fields[3] + fields[4], sum(fields)
