@@ -44,6 +44,8 @@ from verify.store.register import find_agency, list_filings
 
 CHUNK = 500
 """Certificates that share one recording and one completing commit."""
+AHEAD = 2
+"""Chunks under way at once: one is recorded while the one before it is signed and committed."""
 BREATH = 64
 """Requests checked between two breaths of the event loop: about a millisecond."""
 CHINA = dt.timezone(dt.timedelta(hours=8))
@@ -123,31 +125,44 @@ class Issuance:
         A row that is refused stops no other. Raises StoreFailed when the database does not answer: what was
         committed stands, and the same call again finishes the rest.
         """
-        answers: list[Issued | VerifyError] = []
-        for at in range(0, len(rows), CHUNK):
-            answers += await self._issue(agency, rows[at : at + CHUNK], actor)
-        return answers
+        turn, room = asyncio.Lock(), asyncio.Semaphore(AHEAD)
+
+        async def issue_part(part: Sequence[Row]) -> list[Issued | VerifyError]:
+            async with room:
+                return await self._issue(agency, part, actor, turn)
+
+        parts = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+        tasks = [asyncio.create_task(issue_part(part)) for part in parts]
+        try:
+            return [answer for task in tasks for answer in await task]
+        finally:  # after a failure the other chunks stop where they are; what is recorded is finished later
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _issue_gathered(
         self, group: tuple[str, str], rows: Sequence[Row]
     ) -> Sequence[Issued | VerifyError]:
         agency, actor = group
-        return await self._issue(agency, rows, actor)
+        return await self._issue(agency, rows, actor, asyncio.Lock())
 
-    async def _issue(self, agency: str, rows: Sequence[Row], actor: str) -> list[Issued | VerifyError]:
-        """The flow, for at most `CHUNK` rows."""
+    async def _issue(
+        self, agency: str, rows: Sequence[Row], actor: str, turn: asyncio.Lock
+    ) -> list[Issued | VerifyError]:
+        """The flow, for at most `CHUNK` rows. `turn` keeps the numbers of several chunks in their order."""
         digests = [request_digest(self.data_keys, agency, row.request) for row in rows]
-        # 1. Asked before? A known request keeps its certificate whatever the rules say today.
-        around = await self.store.read(lambda: look_around(agency, [row.key for row in rows]))
-        found: list[Prepared | VerifyError | None] = [
-            _earlier(around.known.get(row.key), digest) for row, digest in zip(rows, digests, strict=True)
-        ]
-        # 2. Checked: every new request is canonical, complete, in scope; nothing is recorded of the others.
-        drafts = await self._draft_new(around, rows, digests, found)
-        # 3. Prepared: numbered, sealed and recorded in one commit, before anything is signed. Not yet public.
         origin = Origin(actor, self.now(), _joint(self.data_keys, digests))
-        if drafts:
-            await self._record(agency, drafts, found, origin)
+        async with turn:
+            # 1. Asked before? A known request keeps its certificate whatever the rules say today.
+            around = await self.store.read(lambda: look_around(agency, [row.key for row in rows]))
+            found: list[Prepared | VerifyError | None] = [
+                _earlier(around.known.get(row.key), digest) for row, digest in zip(rows, digests, strict=True)
+            ]
+            # 2. Checked: each new request is canonical, complete, in scope; of the others nothing is recorded.
+            drafts = await self._draft_new(around, rows, digests, found)
+            # 3. Prepared: numbered, sealed and recorded in one commit, before anything is signed. Not public.
+            if drafts:
+                await self._record(agency, drafts, found, origin)
         # 4. Signed once with the agency's key, and read back with its public half.
         # 5. Completed: signatures, status and ledger events in one commit. From here every read shows them.
         copies = {

@@ -11,11 +11,13 @@ import msgspec
 from verify.certificate.form import IssueRequest
 from verify.errors import Fault, StoreFailed, VerifyError
 from verify.issuance.drafting import request_digest
-from verify.issuance.issue import CHUNK, Issuance, Issued, Row
+from verify.issuance.issue import AHEAD, CHUNK, Issuance, Issued, Row
 from verify.issuance.roster import Format, RosterRow, faults_of, read_roster, without_identity
 from verify.proof.sealing import DataKeys
 
 FILE_PIECE_BYTES = 256 << 10
+STRIDE = AHEAD * CHUNK
+"""Rows of a file that are under way at once."""
 
 
 class RowResult(msgspec.Struct, frozen=True):
@@ -96,10 +98,10 @@ async def issue_file(
     waiting: list[tuple[RosterRow, str]] = []
     async for rows in read_roster(pieces, form):
         waiting += ((row, keys.key(row.request) if row.request else "") for row in rows)
-        while len(waiting) >= CHUNK:
-            for result in await issue_rows(desk, agency, waiting[:CHUNK], actor):
+        while len(waiting) >= STRIDE:
+            for result in await issue_rows(desk, agency, waiting[:STRIDE], actor):
                 yield result
-            del waiting[:CHUNK]
+            del waiting[:STRIDE]
     for result in await issue_rows(desk, agency, waiting, actor):
         yield result
 
