@@ -17,6 +17,7 @@ PUBLIC_HALF = [
     "jws",
     "credential",
     "trust",
+    "pack",
     "ledger",
     "sealing",
     "secretfiles",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-STATIC = Path(__file__).parents[2] / "static"
+STATIC = Path(__file__).parents[1] / "static"
 CHROMIUM = Path("/usr/bin/chromium")
 
 
