@@ -59,7 +59,7 @@ def serving(folder: Path, *args: str, **more: str) -> Iterator[tuple[int, "subpr
         process = subprocess.Popen(
             [*VERIFY, "serve", "--port", str(port), *args],
             cwd=folder,
-            env=environment(),
+            env=environment(**more),
             stderr=log,
             stdout=log,
         )
