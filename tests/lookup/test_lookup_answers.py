@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loadtest.seed import OCCUPATIONS
 from lookup_desk import NOW, Desk, open_desk, read_answer, seeded
 
 from verify.certificate.record import AgencyState
 from verify.certificate.status import Move
 from verify.errors import Invalid, Unreadable
+from verify.lookup.answer import instant
 from verify.lookup.scan import Lookup
-from verify.store.journal import Origin
+from verify.store.journal import Origin, from_micros
 from verify.store.register import change_agency, find_agency
 
 ONE = seeded(3)
@@ -227,6 +230,12 @@ async def test_a_register_that_hides_revocations_answers_as_if_it_did_not_know(d
         assert await hiding.by_number(ONE.number) == unknown
         assert await hiding.by_number_and_name(ONE.number, ONE.holder.name) == unknown
         assert await hiding.by_scan_code(ONE.scan_code) == unknown
+
+
+@given(st.integers(-(10**15), 10**16))
+def test_instants_are_written_as_rfc_3339_in_milliseconds(micros: int) -> None:
+    written = from_micros(micros).isoformat(timespec="milliseconds")
+    assert instant(micros) == written.replace("+00:00", "Z")
 
 
 def test_seeded_faces_are_more_than_one() -> None:

@@ -6,6 +6,7 @@ the verdict, the face) is rendered once and shared; what stands in a cache holds
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from verify.certificate.record import Certificate, Copy, CopyState, Face, Person
 from verify.certificate.status import Verdict, verdict_of
 from verify.errors import Words
 from verify.lookup.near import NEVER, Scope
-from verify.store.journal import from_micros, to_micros
+from verify.store.journal import to_micros
 
 MESSAGES: Final[Mapping[Verdict, Words]] = {
     Verdict.VALID: Words("该证书有效。", "This certificate is valid."),
@@ -45,6 +46,7 @@ MESSAGES: Final[Mapping[Verdict, Words]] = {
 ENTRY_BYTES: Final = 420
 """What an entry takes beside its own bytes: key, places in the table, record. Measured, rounded up."""
 
+_FIRST_DAY = dt.date(1970, 1, 1)
 _encode = msgspec.json.Encoder().encode
 _PUBLIC = (Status.VALID, Status.SUSPENDED, Status.REVOKED, Status.REPLACED)
 _MESSAGE = {status: _encode(MESSAGES[verdict_of(status)]) for status in _PUBLIC}
@@ -105,7 +107,17 @@ class FullEntry(msgspec.Struct, frozen=True, gc=False):
 
 def instant(micros: int) -> str:
     """RFC 3339 in UTC with milliseconds, from microseconds since 1970."""
-    return f"{from_micros(micros).isoformat(timespec='milliseconds')[:-6]}Z"
+    seconds, micros = divmod(micros, 1_000_000)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    return f"{_day(days)}T{hour:02d}:{minute:02d}:{second:02d}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    """The date so many days after 1970-01-01; most instants share few of them."""
+    return (_FIRST_DAY + dt.timedelta(days=days)).isoformat()
 
 
 def effective(status: Status, since: int, reason: str | None, until: int | None, at: int) -> tuple[Any, ...]:
