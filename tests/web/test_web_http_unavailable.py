@@ -60,6 +60,7 @@ def test_without_a_database_the_process_lives_and_recovers_by_itself(made: Insta
 def test_without_the_data_keys_nothing_is_answered(made: Installation) -> None:
     with serving(made, key_passphrase="another passphrase") as server, server.client() as client:
         assert client.get("/livez").status_code == 200 and client.get("/readyz").status_code == 503
+        assert client.get("/readyz").json()["checks"]["opening"] == "failed: bad-key"
         look_everywhere(server)
 
 
@@ -117,7 +118,9 @@ def test_past_a_budget_is_429_with_the_time_to_come_back(made: Installation) -> 
                 json={"number": number, "name": HOLDER},
                 headers={"x-forwarded-for": "1.1.1.1, 192.0.2.1"},
             )
-            assert first.headers["ratelimit-policy"] == '"target";q=8;w=60' and "ratelimit" not in first.headers
+            assert (
+                first.headers["ratelimit-policy"] == '"target";q=8;w=60' and "ratelimit" not in first.headers
+            )
             # One target, many sources: the target's budget ends it.
             told = [
                 client.post(
@@ -151,3 +154,25 @@ def test_past_a_budget_is_429_with_the_time_to_come_back(made: Installation) -> 
                 f"/api/v1/certificates/{number}", headers={"x-forwarded-for": "203.0.113.200, 198.51.100.7"}
             )
             assert lied.status_code == 429
+
+
+def test_a_database_that_was_swapped_for_another_file_is_not_believed_for_ever(made: Installation) -> None:
+    """The old file stays open and true for what it holds; a restart on the new file shows the new file."""
+    with serving(made) as server, server.client() as client:
+        made.database.with_suffix(".db-wal").unlink(missing_ok=True)
+        made.database.unlink()
+        told = client.get(f"/api/v1/certificates/{made.numbers[0]}")
+        assert told.status_code in (200, 503) and "unknown" not in told.text
+    with serving(made) as server, server.client() as client:
+        assert client.get("/readyz").status_code == 503
+        assert client.get(f"/api/v1/certificates/{made.numbers[0]}").status_code == 503
+
+
+def test_strict_transport_is_promised_only_by_an_https_address(made: Installation) -> None:
+    with serving(made, public_url="https://verify.example.org") as server, server.client() as client:
+        for path in ("/livez", "/", "/nowhere", "/api/v1/agencies"):
+            assert client.get(path).headers["strict-transport-security"].startswith("max-age=31536000")
+        assert client.get("/nowhere").json()["type"] == "https://verify.example.org/problems/not-found"
+        assert "verify.example.org" in client.get("/", headers={"accept": "text/html"}).text
+    with serving(made) as server, server.client() as client:
+        assert "strict-transport-security" not in client.get("/livez").headers

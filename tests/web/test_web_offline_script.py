@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from javascript import run_script
 from phone_world import CODE, PAIR, token_digits
 
+from javascript import run_script
 from verify.certificate.record import Level
 from verify.errors import Invalid, Unreadable
 from verify.proof.digits import decode_digits, encode_digits

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from verify.errors import NotReady, VerifyError, Words
 from verify.telemetry import log
@@ -90,8 +90,14 @@ class Derived(Generic[T]):
         def make() -> T:
             return part(whole.now())
 
+        self._whole: Opening[Any] = whole
         self._make = make
         self._value: T | None = None
+
+    @property
+    def trouble(self) -> VerifyError | None:
+        """Why the whole is not open yet."""
+        return self._whole.trouble
 
     def now(self) -> T:
         """The part. Raises NotReady until the whole is open."""

@@ -31,13 +31,9 @@ class Readiness:
     """`GET /readyz`: asks every dependency now."""
 
     def __init__(self, half: PublicHalf) -> None:
-        """Begin with the store; `add` the rest."""
+        """`opening`: start-up assertions held and keys are loaded; `store`: it answers now."""
         self._half = half
-        self._probes: dict[str, Probe] = {"store": self._store}
-
-    def add(self, name: str, probe: Probe) -> None:
-        """Ask one more dependency."""
-        self._probes[name] = probe
+        self._probes: dict[str, Probe] = {"opening": self._opening, "store": self._store}
 
     async def reply(self) -> Reply:
         """200 when every probe passes, else 503 with what failed; why is in the log and never here."""
@@ -48,6 +44,11 @@ class Readiness:
         if ready:
             return Reply(200, self._half.headers.json, body)
         return Reply(503, [*self._half.headers.json, (b"retry-after", str(RETRY_S).encode())], body)
+
+    async def _opening(self) -> None:
+        if self._half.opening.trouble is not None:
+            raise self._half.opening.trouble
+        self._half.opening.now()
 
     async def _store(self) -> None:
         await self._half.opening.now().store.read(lambda: read_head(0))
