@@ -23,25 +23,24 @@ class Gather(Generic[G, T, R]):
         self._carry = carry
         self._limit = limit
         self._waiting: dict[G, list[tuple[T, asyncio.Future[R]]]] = {}
-        self._driver: asyncio.Task[None] | None = None
+        self._drivers: dict[G, asyncio.Task[None]] = {}
 
     async def put(self, group: G, item: T) -> R:
         """Travel with the next load. Raises what `carry` answers or raises."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(group, []).append((item, future))
-        if self._driver is None or self._driver.done():
-            self._driver = asyncio.create_task(self._drive())
+        if group not in self._drivers:
+            self._drivers[group] = asyncio.create_task(self._drive(group))
         return await future
 
-    async def _drive(self) -> None:
-        while self._waiting:
-            loads, self._waiting = self._waiting, {}
-            parts = [
-                (group, load[at : at + self._limit])
-                for group, load in loads.items()
-                for at in range(0, len(load), self._limit)
-            ]
-            await asyncio.gather(*(self._deliver(group, part) for group, part in parts))
+    async def _drive(self, group: G) -> None:
+        """Send the loads of one group one after the other; no group waits for another."""
+        try:
+            while load := self._waiting.pop(group, None):
+                for at in range(0, len(load), self._limit):
+                    await self._deliver(group, load[at : at + self._limit])
+        finally:
+            del self._drivers[group]
 
     async def _deliver(self, group: G, load: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         answers: Sequence[R | Exception]

@@ -384,12 +384,11 @@ class IssuedCopy(msgspec.Struct, frozen=True):
 
 def read_issued(copies: Sequence[tuple[str, int]]) -> Program[dict[tuple[str, int], IssuedCopy]]:
     """Those of `copies` that are issued."""
-    found: dict[tuple[str, int], IssuedCopy] = {}
-    for number, copy in copies:
-        for row in (yield from run("find_copy", number, copy)):
-            if row[8] == "issued":
-                found[number, copy] = IssuedCopy(number, copy, row[2], row[4], row[5], row[9], row[10])
-    return found
+    if not copies:
+        return {}
+    wanted = set(copies)
+    rows = yield from run("read_issued_copies", list({number for number, _ in copies}))
+    return {(row[0], row[1]): IssuedCopy(*row) for row in rows if (row[0], row[1]) in wanted}
 
 
 def unfinished(before: int, limit: int) -> Program[list[tuple[str, int]]]:

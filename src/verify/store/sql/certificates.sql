@@ -103,6 +103,10 @@ from copy where number in {texts $1} and state = 'issued'
 select number, agency, status, revision, until, reason, current_copy, commitment, replaced_by, batch
 from certificate where number in {texts $1}
 
+-- name: read_issued_copies
+select number, copy, scan_code, kid, issued_at, token, credential
+from copy where number in {texts $1} and state = 'issued'
+
 -- name: find_scan_codes
 select scan_code, number from copy where scan_code in {texts $1} and state = 'issued'
 
