@@ -58,7 +58,7 @@ CHECKS: Final = (
     "status",
 )
 
-_ANSWER = {
+_ANSWER: Final[dict[str, Any]] = {
     "type": "object",
     "description": "Parts that the asker may not see are absent, not null.",
     "properties": {
@@ -92,7 +92,7 @@ COMPONENTS: Final = MappingProxyType(
         "Report": {
             "type": "object",
             "properties": {
-                **_ANSWER["properties"],  # type: ignore[dict-item]  # a literal of mixed depth
+                **_ANSWER["properties"],
                 "checks": {
                     "type": "array",
                     "items": {

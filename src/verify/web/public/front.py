@@ -4,7 +4,6 @@ Whoever answers, every answer leaves with the security headers, every error as a
 under its template: never under its path, which may hold a scan code.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -48,9 +47,7 @@ class Front:
             reply = await self._answer(scope, receive, send)
         except ClientGone:
             return
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except Exception as error:  # whatever it is, the client gets a problem and nothing of its text
             reply = self._half.problem(error, scope, page=self._is_page(scope), here=_here(scope["path"]))
         if reply is not None:
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
