@@ -177,3 +177,20 @@ def test_what_is_done_here_stands_in_the_ledger_under_the_users_name(shell: Shel
     (entry,) = shell.json("history", number)
     assert entry["actor"].startswith("cli:")
     assert entry["kind"] == "issued"
+
+
+def test_a_key_compromise_from_the_discovery_to_new_paper(shell: Shell) -> None:
+    """The rehearsal: declare, renew the key, see which proofs no longer count, print again, stay auditable."""
+    number, other, _ = shell.issued()
+    old = shell.json("show", number)
+    token = next(k for k in shell.json("key", "list", "--owner", AGENCY) if k["purpose"] == "token")
+    shell("key", "compromise", token["kid"], "--since", "2026-01-01T00:00:00Z")
+    outcomes = {c["name"]: c["outcome"] for c in shell.json("check", old["token"], code=1)["checks"]}
+    assert (outcomes["authentic"], outcomes["key-in-force"]) == ("passed", "failed")
+    assert shell.json("lookup", number)["answers"][0]["verdict"] == "valid", "the register is no token"
+    shell("key", "create", AGENCY, "--purpose", "token", "--activate")
+    shell("reissue", number, "--reason", "damaged")
+    shell("check", shell.json("show", number)["token"])
+    shell("revoke", other, "--reason", "FORGED", "--note", "signed by the thief")
+    shell("lookup", other, code=1)
+    shell("audit")

@@ -148,4 +148,4 @@ def _width(text: str) -> int:
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(type(value))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
