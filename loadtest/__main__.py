@@ -10,15 +10,32 @@ from functools import partial
 from pathlib import Path
 
 from loadtest.generators import missing
+from loadtest.growth import run_growth, run_workers
+from loadtest.guests import run_hostile
+from loadtest.issuing import run_bulk, run_single
 from loadtest.lookups import run_lookups
+from loadtest.papers import run_papers
 from loadtest.results import HERE, Results, Section, show
 from loadtest.run import Run
+from loadtest.starting import run_start
+from loadtest.storm import run_storm
 
 Scenario = Callable[[Run], Section]
 
 SCENARIOS: dict[str, Scenario] = {
     "lookups-sqlite": run_lookups,
     "lookups-postgres": partial(run_lookups, engine="postgres"),
+    "growth": run_growth,
+    "workers": run_workers,
+    "hostile": run_hostile,
+    "issue-bulk": run_bulk,
+    "issue-sqlite": partial(run_single, engine="sqlite"),
+    "issue-postgres": partial(run_single, engine="postgres"),
+    "storm-sqlite-1": run_storm,
+    "storm-sqlite-2": partial(run_storm, nodes=2),
+    "storm-postgres-2": partial(run_storm, engine="postgres", nodes=2),
+    "start": run_start,
+    "papers": run_papers,
 }
 
 

@@ -1,0 +1,157 @@
+"""A storm of revocations under full read load: how soon they are acknowledged, and whether any read is ever stale."""
+
+import asyncio
+import importlib.util
+import random
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+
+from loadtest import seed
+from loadtest.client import Caller, connect, get, post
+from loadtest.generators import Peak, percentile, run_wrk
+from loadtest.installation import Site
+from loadtest.plots import Lines
+from loadtest.results import Section
+from loadtest.run import Run, number_paths
+from loadtest.services import ROOT, Service, product
+
+RATE = 100.0
+"""Revocations in a second."""
+READERS = 16
+WRITERS = 8
+NEAR_S = 0.25
+"""Most checked reads ask for what is revoked within this time, before or after."""
+ACK_MS = 10.0
+CHECKED = 100_000
+REASON = "OBTAINED_BY_FRAUD"
+
+
+def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
+    """One node that writes; with two, a second that only answers the public. Reads go to all."""
+    site = run.fresh(1_000 if run.quick else 20_000, engine)
+    name = f"storm-{engine}-{nodes}"
+    section = Section(
+        name,
+        f"Revocation storm, {site.engine}, {nodes} node{'s' if nodes > 1 else ''}",
+        f"{RATE:.0f} revocations a second over HTTP (latency counts from the intended instant) while wrk asks for random "
+        f"numbers on 32 connections as fast as it is answered, and {READERS} readers ask mostly for certificates that are "
+        "revoked at just that moment. Each checked read is judged by the history checker of the tests: F1 (no read begun "
+        "after an acknowledgement shows the older state), F2 (no flicker) and F3 (nothing that nobody wrote), across nodes.",
+    )
+    with ExitStack() as stack:
+        office = stack.enter_context(product(site, role="all"))
+        services = [office, *(stack.enter_context(product(site, role="public")) for _ in range(nodes - 1))]
+        section.commands += [service.command for service in services]
+        targets = stack.enter_context(run.targets(number_paths(site.count)))
+        run.quiet()
+        storm = _Storm(site, services, seconds=2.0 if run.quick else 45.0, wanted=200 if run.quick else CHECKED)
+        peak: Peak = asyncio.run(storm.blow(targets))
+    section.commands.append(peak.command)
+    section.raw.append(peak.raw)
+    ordered, served = sorted(storm.from_due), sorted(storm.from_sent)
+    wrong = storm.history.violations()
+    section.add("revocations acknowledged", len(ordered), "")
+    section.add("acknowledgement p50", percentile(ordered, 50), "ms")
+    section.add("acknowledgement p99", percentile(ordered, 99), "ms", ACK_MS, "<=")
+    section.add("acknowledgement p99 counted from sending", percentile(served, 99), "ms")
+    section.add("checked reads", len(storm.history.reads), "", None if run.quick else CHECKED)
+    section.add("of them stale, flickering or invented", len(wrong), "", 0, "<=")
+    section.add("unchecked reads beside them", peak.rate, "/s")
+    section.add("revocations that failed", storm.failed, "", 0, "<=")
+    section.raw += wrong[:5]
+    section.lines.append(Lines("Acknowledgement of a revocation", "ms", [("from the intended instant", ordered), ("from sending", served)]))
+    return section
+
+
+def _history() -> Any:
+    spec = importlib.util.spec_from_file_location("history", ROOT / "tests" / "history.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["history"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Storm:
+    """One storm over some services."""
+
+    def __init__(self, site: Site, services: list[Service], *, seconds: float, wanted: int) -> None:
+        self._site = site
+        self._services = services
+        self._seconds = seconds
+        self._wanted = wanted
+        self._numbers = [seed.seeded(i).number for i in range(min(site.count, int(RATE * seconds * 4) + 100))]
+        self.history = _history().History((number, 1, "valid") for number in self._numbers)
+        self.from_due: list[float] = []
+        self.from_sent: list[float] = []
+        self.failed = 0
+        self._begun = 0
+        self._over = False
+
+    async def blow(self, targets: Any) -> Peak:
+        """Everything at once; lasts until enough reads were checked, at most four times the planned time."""
+        # The load outlasts the storm: wrk is told a time, so it gets the planned one.
+        load = asyncio.create_task(asyncio.to_thread(run_wrk, self._services[0], targets, self._seconds, nice=10))
+        await asyncio.sleep(0.2)
+        readers = [asyncio.create_task(self._read(i)) for i in range(READERS)]
+        await self._write()
+        self._over = True
+        await asyncio.gather(*readers)
+        return await load
+
+    async def _write(self) -> None:
+        """Revocations at their instants, on a few connections."""
+        async with asyncio.TaskGroup() as group:
+            queue: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
+            for _ in range(WRITERS):
+                group.create_task(self._revoke_each(queue))
+            start = time.perf_counter()
+            while self._begun < len(self._numbers):
+                due = start + self._begun / RATE
+                if due > start + self._seconds and len(self.history.reads) >= self._wanted:
+                    break
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                queue.put_nowait((due, self._numbers[self._begun]))
+                self._begun += 1
+            for _ in range(WRITERS):
+                queue.put_nowait(None)
+
+    async def _revoke_each(self, queue: "asyncio.Queue[tuple[float, str] | None]") -> None:
+        body = msgspec.json.encode({"reason": REASON})
+        async with connect(self._services[0].port) as caller:
+            while (work := await queue.get()) is not None:
+                due, number = work
+                begun = self.history.now()
+                path = f"/api/v1/certificates/{number}/revocation"
+                answer = await caller.ask(post(path, body, bearer=self._site.bearers["operator"]))
+                if answer.status == 200:
+                    told = answer.json()
+                    self.history.wrote(number, begun, told["revision"], told["verdict"])
+                    self.from_due.append((time.perf_counter() - due) * 1e3)
+                    self.from_sent.append(answer.took_ms)
+                else:
+                    self.history.wrote(number, begun, None, "revoked")
+                    self.failed += 1
+
+    async def _read(self, place: int) -> None:
+        dice, history = random.Random(place), self.history
+        service = self._services[place % len(self._services)]
+        near = int(RATE * NEAR_S)
+        async with connect(service.port) as caller:
+            while not self._over:
+                low, high = max(0, self._begun - near), min(len(self._numbers), self._begun + near)
+                at = dice.randrange(low, high) if dice.random() < 0.8 else dice.randrange(len(self._numbers))
+                await self._read_one(caller, self._numbers[at], history, service.name)
+
+    async def _read_one(self, caller: Caller, number: str, history: Any, reader: str) -> None:
+        begun = history.now()
+        answer = await caller.ask(get(f"/api/v1/certificates/{number}"))
+        told = answer.json()
+        if answer.status == 503:
+            return  # says nothing, and says that it says nothing
+        assert answer.status == 200 and told["number"] == number, answer
+        history.read(number, begun, told["revision"], told["verdict"], reader)
