@@ -4,13 +4,14 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loadtest.seed import OCCUPATIONS
 from lookup_desk import NOW, Desk, open_desk, read_answer, seeded
 
-from verify.certificate.record import AgencyState
+from verify.certificate.record import AgencyState, Face
 from verify.certificate.status import Move
 from verify.errors import Invalid, Unreadable
 from verify.lookup.answer import instant
@@ -236,6 +237,21 @@ async def test_a_register_that_hides_revocations_answers_as_if_it_did_not_know(d
 def test_instants_are_written_as_rfc_3339_in_milliseconds(micros: int) -> None:
     written = from_micros(micros).isoformat(timespec="milliseconds")
     assert instant(micros) == written.replace("+00:00", "Z")
+
+
+async def test_every_certificate_is_told_with_its_own_face(desk: Desk, lookup: Lookup) -> None:
+    for index in range(12):
+        face = seeded(index).face
+        told = read_answer((await lookup.by_number(seeded(index).number)).answers[0])["certificate"]
+        assert (told["agency"]["code"], told["level"], told["occupation"]["code"]) == (
+            face.agency, face.level.value, face.occupation.code)  # fmt: skip
+
+
+def test_the_batch_label_stands_last_in_the_stored_face() -> None:
+    face = msgspec.structs.replace(ONE.face, work_type='a","batch":"b')
+    stored = msgspec.json.encode(face).decode()
+    assert stored[stored.rfind(',"batch":') :] == f',"batch":"{face.batch}"}}'
+    assert Face.__struct_fields__[-1] == "batch"
 
 
 def test_seeded_faces_are_more_than_one() -> None:

@@ -90,9 +90,11 @@ class Entries:
         status, since, reason, until, ends = effective(_STATUS[state], since, reason, until, at)
         if status in self._hides:
             return None
-        middle = self._middles[status].get(face)
+        # The batch label comes last in the stored face and is not shown: batches share their middles.
+        shared = face[: face.rfind(',"batch":')]
+        middle = self._middles[status].get(shared)
         if middle is None or not middle.scope.live:
-            middle = self._render_middle(face, agencies[agency], status)
+            middle = self._render_middle(shared, _decode_face(face), agencies[agency], status)
         return number_entry(number, revision, status, since, reason, until, ends, seq, middle)
 
     def for_face(
@@ -106,12 +108,12 @@ class Entries:
         tags = finder_tags(self._keys, one.number, identity, personal.holder.name)
         return full_entry(one, personal, tags, agencies[one.face.agency], at, seq)
 
-    def _render_middle(self, face: str, agency: Agency, status: Status) -> Middle:
+    def _render_middle(self, shared: str, face: Face, agency: Agency, status: Status) -> Middle:
         if self._bytes > self._limit:
             self._clear_middles()
-        middle = Middle(agency, render_middle(_decode_face(face), agency, status))
-        self._middles[status][face] = middle
-        self._bytes += _MIDDLE_BYTES + len(face) + len(middle.text)
+        middle = Middle(agency, render_middle(face, agency, status))
+        self._middles[status][shared] = middle
+        self._bytes += _MIDDLE_BYTES + len(shared) + len(middle.text)
         return middle
 
     def _clear_middles(self) -> None:
