@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from proof_world import AGENCY_CODE, DAY, NOW, NUMBER, PAIR, ROOT, SCAN_CODE
+from proof_world import AGENCY_CODE, DAY, NUMBER, PAIR, ROOT, SCAN_CODE
 from pyhanko.sign.timestamps import DummyTimeStamper
 
 from verify.certificate.record import CopyCause, Kind
@@ -30,6 +30,9 @@ from verify.proof.revocation import revocation_list
 from verify.proof.signer import SoftSigner
 from verify.proof.timestamp import TimestampClient, http_post
 
+NOW = dt.datetime(2012, 11, 21, 4, 40, tzinfo=dt.UTC)
+"""Long ago: pyHanko's validation of the past holds its proofs against the machine's clock, and this world spans
+more than a decade."""
 YEAR = 365 * DAY
 REASON = Words("证书颁发", "Certificate issued")
 RECORD = b"eyJhbGciOiJFUzI1NiJ9.synthetic.record"
@@ -97,12 +100,14 @@ def plain_pdf() -> bytes:
 class Authority:
     """A timestamp authority with its own root, clock and, when told, bad manners."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "First", ends: dt.datetime = AUTHORITY_ENDS) -> None:
+        self._name = name
+        self._ends = ends
         self.now = NOW + dt.timedelta(seconds=5)
         self.manners = "good"
         self.asked = 0
         self.root = generate_p256()
-        self.root_der = a_root(self.root, "Timestamp Authority")
+        self.root_der = a_root(self.root, f"{name} Timestamp Authority")
         self._key = rsa.generate_private_key(65537, 2048)
         self._der = self._certificate()
 
@@ -123,7 +128,7 @@ class Authority:
         if self.manners == "slow":
             time.sleep(1.5)
         if self.manners == "refuses":
-            return bytes(tsp.TimeStampResp({"status": {"status": "rejection"}}).dump())
+            return b"\x30\x05" + bytes(tsp.PKIStatusInfo({"status": "rejection"}).dump())
         if self.manners == "other nonce":
             request["nonce"] = 42
         if self.manners == "no nonce":
@@ -152,12 +157,14 @@ class Authority:
         authority = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test Timestamp Unit")]))
+            .subject_name(
+                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{self._name} Timestamp Unit")])
+            )
             .issuer_name(issuer.subject)
             .public_key(self._key.public_key())
             .serial_number(77)
             .not_valid_before(NOW - DAY)
-            .not_valid_after(AUTHORITY_ENDS)
+            .not_valid_after(self._ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
             .add_extension(

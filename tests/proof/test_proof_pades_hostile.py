@@ -17,12 +17,13 @@ from pades_world import (
     FOREIGN,
     FOREIGN_DER,
     FOREIGN_ROOT_DER,
+    NOW,
     REASON,
     ROOT_DER,
     SIGNER,
     plain_pdf,
 )
-from proof_world import DAY, NOW
+from proof_world import DAY
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pades_world import REASON, ROOT_DER, an_agency, plain_pdf
-from proof_world import DAY, NOW, ROOT, record
+from pades_world import NOW, REASON, ROOT_DER, an_agency, plain_pdf
+from proof_world import DAY, ROOT, record
 
 from verify.errors import BadKey, Unavailable
 from verify.proof.keys import KeyPair

@@ -93,9 +93,13 @@ async def renew_pdf(
     if signature is None or report.changes or not (signature.intact and signature.issued_by_root):
         raise BadDocument(Words("该文件未通过验证，不能续期。", "This document does not check; not renewed."))
     inner = () if signature.timestamp is None else (signature.timestamp,)
-    for stamp in (*inner, *report.timestamps):
+    stamps = (*inner, *report.timestamps)
+    for stamp in stamps:
         require_fresh(stamp.certificate, stamp.stamped_at, evidence.revocation_lists)
-    return await add_archive_timestamp(pdf, len(report.timestamps) + 1, timestamp, evidence)
+    # Validators take proof of existence from the store alone: what the seals carry goes there too.
+    carried = (signature.certificate, *(stamp.certificate for stamp in stamps))
+    whole = Evidence((*evidence.certificates, *carried), evidence.revocation_lists)
+    return await add_archive_timestamp(pdf, len(report.timestamps) + 1, timestamp, whole)
 
 
 def renewal_due(timestamps: Sequence[PdfTimestamp], at: dt.datetime, margin: dt.timedelta) -> bool:
