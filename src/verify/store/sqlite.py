@@ -216,7 +216,7 @@ def connect_sqlite(path: Path, *, read_only: bool) -> apsw.Connection:
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
         connection.execute(f"pragma query_only = {int(read_only)}")
-        connection.execute("pragma mmap_size = 1073741824")
+        connection.execute("pragma mmap_size = 67108864")
         connection.execute("pragma cache_size = -16384")
     except apsw.Error as error:
         what = Words(f"无法打开数据库 {path}。", f"The database {path} cannot be opened.")

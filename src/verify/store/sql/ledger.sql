@@ -23,7 +23,7 @@ select seq, number, scope from event where seq > $1 order by seq limit $2
 select seq, kind, number, scope, body, hash from event where seq > $1 order by seq limit $2
 
 -- name: read_last_events
-select seq, kind, number, scope, body, hash from event where seq > $1 - $2 order by seq
+select seq, kind, number, scope, body, hash from event where seq > cast($1 as bigint) - cast($2 as bigint) order by seq
 
 -- name: read_history
 select e.seq, e.body, n.sealed from event e left join event_note n on n.seq = e.seq

@@ -126,6 +126,7 @@ create table certificate (
 ) strict;
 create unique index certificate_once on certificate (business_tag, business_nth);
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
+create index certificate_not_valid on certificate (number) where status <> 'valid';
 create index certificate_unfinished on certificate (status) where status = 'prepared';
 
 -- The arrows of certificate/status.py; suspended>replaced is walked through a suspension that has lapsed.
@@ -174,6 +175,8 @@ create table finder (                   -- keyed blind index: who may be found b
   number text not null references certificate (number),
   primary key (tag, number)
 ) strict, without rowid;
+
+create index finder_by_number on finder (number);
 
 create table idempotency (              -- for the life of the certificate
   owner   text not null,
