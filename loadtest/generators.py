@@ -5,11 +5,12 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
 
-from loadtest.machine import LOAD_CORE, load, pinned, processor_s
+from loadtest.machine import LOAD_CORE, load, pinned, processor_s, waited_s
 from loadtest.services import Service
 
 LUA = Path(__file__).with_name("requests.lua")
@@ -49,6 +50,8 @@ class Steady(msgspec.Struct, frozen=True):
     refused: int
     command: str
     raw: str
+    waited: float = 0.0
+    """The share of the time in which the server stood in line for its core behind others."""
     sample_ms: list[float] = []
     """Latencies in order of size, at most 2000 of them: for plots."""
 
@@ -158,7 +161,9 @@ def run_h2load(
             "-H", f"accept: {accept}", "-i", str(file), f"--log-file={log}",
         ]  # fmt: skip
         full = pinned(LOAD_CORE, command)
+        waited, began = waited_s(service.pid), time.monotonic()
         done = subprocess.run(full, capture_output=True, text=True, check=True, timeout=seconds + 30)
+        waited, took_s = waited_s(service.pid) - waited, time.monotonic() - began
         rows = [line.split() for line in log.read_text().splitlines()]
     took = sorted(int(row[2]) / 1e3 for row in rows)
     if not took:
@@ -168,6 +173,7 @@ def run_h2load(
         each * connections, len(took) / span, len(took), percentile(took, 50), percentile(took, 99),
         percentile(took, 99.9), took[-1], sum(int(row[1]) >= 400 for row in rows),
         " ".join(full).replace(home, "/tmp/h2load"), _without_progress(done.stdout),
+        waited / took_s,
         took[:: max(1, len(took) // 2000)],
     )  # fmt: skip
 

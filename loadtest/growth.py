@@ -8,7 +8,7 @@ from loadtest.machine import memory_mib
 from loadtest.plots import Bars
 from loadtest.results import Section
 from loadtest.run import Run, number_paths, scan_paths
-from loadtest.services import Service, product
+from loadtest.services import product
 
 SMALL, LARGE = 10_000, 1_000_000
 SLOWDOWN = 0.8
@@ -50,7 +50,7 @@ def run_growth(run: Run) -> Section:
         section.add("answers, large register", rate_of(second), "/s")
         section.add("answers per core-second, large register", per_core_second(second), "")
         wrong = sum(peak.broken + peak.refused for peak in first + second)
-        section.add("answers of another status, or none", wrong, "", 0, "<=")
+        section.must("answers of another status, or none", wrong)
         run_wrk(other, scans, run.round_s)
         asyncio.run(sample(other, large, "number", run.samples))
         asyncio.run(check_against_register(other, large, range(0, 500, 100)))
@@ -85,18 +85,18 @@ def run_workers(run: Run) -> Section:
         "Look-ups by number on SQLite, not pinned: the generator takes its share of the same two cores, so the rate "
         "cannot double here; what an answer costs can be compared.",
     )
-    with run.targets(number_paths(site.count)) as targets:
-        with (
-            product(site, role="public", core=None) as one,
-            product(site, role="public", workers=2, core=None) as two,
-        ):
-            section.commands += [one.command, two.command]
-            run.quiet()
-            single, double = alternate(
-                [one, two], targets, rounds=run.rounds, seconds=run.round_s, connections=64
-            )
-            _checked(run, section, two)
-            asyncio.run(sample(two, site, "number", run.samples))
+    with (
+        run.targets(number_paths(site.count)) as targets,
+        product(site, role="public", core=None) as one,
+        product(site, role="public", workers=2, core=None) as two,
+    ):
+        section.commands += [one.command, two.command]
+        run.quiet()
+        single, double = alternate(
+            [one, two], targets, rounds=run.rounds, seconds=run.round_s, connections=64
+        )
+        resident, own = memory_mib(two.pid)
+        asyncio.run(sample(two, site, "number", run.samples))
     section.commands.append(single[0].command)
     section.raw += [single[0].raw, double[0].raw]
     section.add("answers, one worker", rate_of(single), "/s")
@@ -104,12 +104,6 @@ def run_workers(run: Run) -> Section:
     section.add("two workers, of one's rate", Pair(double, single).ratio, "×")
     section.add("answers per core-second, one worker", per_core_second(single), "")
     section.add("answers per core-second, two workers", per_core_second(double), "")
-    section.add(
-        "answers of another status, or none", sum(p.broken + p.refused for p in single + double), "", 0, "<="
-    )
-    return section
-
-
-def _checked(run: Run, section: Section, service: Service) -> None:
-    resident, own = memory_mib(service.pid)
     section.add("memory of the larger of two workers", resident, "MiB", note=f"{own:.0f} MiB its own")
+    section.must("answers of another status, or none", sum(p.broken + p.refused for p in single + double))
+    return section

@@ -89,7 +89,7 @@ async def _make(folder: Path, url: str, count: int, say: Callable[[str], None]) 
         )  # fmt: skip
         began = loop.time()
         pair = keys.load(kid)
-        for group, indexes in enumerate(seed._groups(count)):
+        for group, indexes in enumerate(seed.groups(count)):
             await seed.write_group(house.store, indexes, group, house.data_keys, pair, SIGNED)
             if group % 40 == 39:
                 say(f"  seeded {(group + 1) * seed.AT_ONCE} of {count} in {loop.time() - began:.0f} s")
@@ -129,7 +129,7 @@ def issue_body(serial: int) -> bytes:
             "holder": {
                 "name": name,
                 "id_type": "RESIDENT_ID",
-                "id_number": seed._resident_id(100_000_000 + serial),
+                "id_number": seed.resident_id(100_000_000 + serial),
             },
             "occupation": {"code": occupation.code, "name": occupation.name},
             "level": "4",

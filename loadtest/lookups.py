@@ -92,7 +92,7 @@ def _measure(run: Run, site: Site, service: Service, kind: Kind, section: Sectio
     section.add(f"{kind.what}: answers", rate_of(ours), "/s")
     section.add(f"{kind.what}: answers per core-second", per_core_second(ours), "")
     wrong = sum(one.broken + abs(one.refused - (one.requests if kind.status >= 400 else 0)) for one in ours)
-    section.add(f"{kind.what}: answers of another status, or none", wrong, "", 0, "<=")
+    section.must(f"{kind.what}: answers of another status, or none", wrong)
     section.bars.append(
         Bars(
             f"{kind.what}: answers per core-second",
@@ -133,6 +133,10 @@ def _steady(
         "<=",
     )
     section.add(f"{kind.what}: p99 at half the peak, quietest window", min(w.p99_ms for w in windows), "ms")
+    waits = statistics.median(w.waited for w in windows)
+    section.add(
+        f"{kind.what}: share of the time the server waited for its core", waits, "", note="others' work"
+    )
     section.add(f"{kind.what}: answers checked field by field meanwhile", checked, "all right")
     section.commands.append(windows[0].command)
     section.raw.append(windows[0].raw)

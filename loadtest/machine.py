@@ -113,6 +113,18 @@ def memory_mib(pid: int) -> tuple[float, float]:
     return max(sizes, default=(0.0, 0.0))
 
 
+def waited_s(pid: int) -> float:
+    """Seconds that the busiest thread of a process and its children stood in line for a core."""
+    waits = []
+    for one in family(pid):
+        for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
+            try:
+                waits.append(int(task.read_text().split()[1]) / 1e9)
+            except OSError:
+                continue
+    return max(waits, default=0.0)
+
+
 def load() -> float:
     """The load average of the last minute: other people's work on a shared machine shows here."""
     return os.getloadavg()[0]

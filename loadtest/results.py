@@ -22,14 +22,22 @@ class Figure(msgspec.Struct, frozen=True):
     goal: float | None = None
     direction: Direction = ">="
     note: str = ""
+    truth: bool = False
+    """Must hold at any speed, on any machine: a wrong answer is no question of load."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the goal is met; true where there is none."""
+        if self.goal is None:
+            return True
+        return self.value >= self.goal if self.direction == ">=" else self.value <= self.goal
 
     @property
     def verdict(self) -> str:
         """`met`, `MISSED`, or empty where there is no goal."""
         if self.goal is None:
             return ""
-        good = self.value >= self.goal if self.direction == ">=" else self.value <= self.goal
-        return "met" if good else "**MISSED**"
+        return "met" if self.good else "**MISSED**"
 
 
 class Section(msgspec.Struct):
@@ -58,6 +66,10 @@ class Section(msgspec.Struct):
     ) -> None:
         """Add a figure."""
         self.figures.append(Figure(what, value, unit, goal, direction, note))
+
+    def must(self, what: str, wrong: float, unit: str = "") -> None:
+        """Add a count of what is wrong, which must be none."""
+        self.figures.append(Figure(what, wrong, unit, 0.0, "<=", truth=True))
 
 
 def show(value: float) -> str:
@@ -111,7 +123,8 @@ class Results:
             for f in section.figures
         ]
         lines.append("")
-        for number, plot in enumerate([*section.bars, *section.lines]):
+        plots: list[Bars | Lines] = [*section.bars, *section.lines]
+        for number, plot in enumerate(plots):
             name = f"{section.name}-{number}.svg"
             (self._folder / "plots").mkdir(exist_ok=True)
             (self._folder / "plots" / name).write_text(draw(plot), "utf-8")

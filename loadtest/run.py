@@ -21,9 +21,9 @@ class Run:
         """Keep installations in `work`; `stack` ends what was started for the whole run."""
         self.work = work
         self.quick = quick
-        self.rounds = 1 if quick else 5
+        self.rounds = 1 if quick else 3
         self.round_s = 1.0 if quick else 3.0
-        self.steady_s = 1.0 if quick else 6.0
+        self.steady_s = 1.0 if quick else 4.0
         self.samples = 10 if quick else 300
         self.many = 2_000 if quick else 100_000
         """Certificates of the usual register."""
@@ -50,7 +50,7 @@ class Run:
 
     def quiet(self) -> float:
         """Wait a little for a quiet machine; the idle share last seen."""
-        return wait_for_quiet(0.5 if self.quick else 20)
+        return wait_for_quiet(0.5 if self.quick else 10)
 
     @contextmanager
     def targets(self, lines: list[str]) -> Iterator[Path]:

@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ from verify.proof.sealing import DataKeys
 from verify.proof.signer import SoftSigner
 from verify.proof.token import TokenClaims, assemble_token, to_be_signed, token_payload
 from verify.store.certificates import Built, Draft, Prepared, Signed, complete, prepare
+from verify.store.contract import Store
 from verify.store.journal import Origin
 from verify.store.personal import business_tag, commit_personal, finder_tags, seal_personal
 from verify.store.register import add_agency, add_key
@@ -86,7 +88,7 @@ def seeded(index: int) -> Seeded:
     name = SURNAMES[digest[1] % len(SURNAMES)] + GIVEN[digest[2] % len(GIVEN)] + GIVEN[digest[3] % len(GIVEN)]
     number = compose_number(agency, Kind.SKILL_LEVEL, level, ON.year, serial)
     code = new_scan_code(lambda size: digest[8 : 8 + size])
-    return Seeded(number, code, Holder(name, "RESIDENT_ID", _resident_id(index)), face)
+    return Seeded(number, code, Holder(name, "RESIDENT_ID", resident_id(index)), face)
 
 
 def seed_certificates(
@@ -108,7 +110,7 @@ def seed_certificates(
 
 async def _seed(store: SqliteStore, count: int, data_keys: DataKeys, pair: KeyPair, signed: int) -> None:
     await add_issuers(store, pair)
-    for number, group in enumerate(_groups(count)):
+    for number, group in enumerate(groups(count)):
         await write_group(store, group, number, data_keys, pair, signed)
 
 
@@ -124,11 +126,10 @@ def agency_of(code: str) -> Agency:
     )
 
 
-async def add_issuers(store: SqliteStore, pair: KeyPair) -> None:
+async def add_issuers(store: Store, pair: KeyPair) -> None:
     """The agencies, and one key for the first of them: seeded copies name it whoever issued them."""
     for code in AGENCIES:
-        agency = agency_of(code)
-        await store.write(lambda agency=agency: add_agency(agency, ORIGIN))
+        await store.write(partial(add_agency, agency_of(code), ORIGIN))
     key = PublicKey(
         kid=pair.kid, alg=pair.alg, owner=AGENCIES[0], owner_name=Words("示例评价机构01", "Example Agency 01"),
         purpose=KeyPurpose.TOKEN, key_bytes=pair.key_bytes, state=KeyState.ACTIVE, created_at=AT, active_from=AT,
@@ -137,7 +138,7 @@ async def add_issuers(store: SqliteStore, pair: KeyPair) -> None:
 
 
 async def write_group(
-    store: SqliteStore, indexes: list[int], group: int, data_keys: DataKeys, pair: KeyPair, signed: int
+    store: Store, indexes: list[int], group: int, data_keys: DataKeys, pair: KeyPair, signed: int
 ) -> None:
     """Prepare and complete certificates of one agency."""
     made = {(one := seeded(index)).number: (index, one) for index in indexes}
@@ -173,7 +174,7 @@ def sign(one: Seeded, signer: SoftSigner) -> tuple[bytes, str]:
     return token, assemble_jws(signing_input, signer.sign_now(signing_input))
 
 
-def _groups(count: int) -> Iterator[list[int]]:
+def groups(count: int) -> Iterator[list[int]]:
     """Indexes by agency, in the order in which serials are taken."""
     for start in range(0, count, AT_ONCE * len(AGENCIES)):
         block = range(start, min(count, start + AT_ONCE * len(AGENCIES)))
@@ -204,7 +205,7 @@ def draft_of(index: int, one: Seeded, data_keys: DataKeys, kid: str) -> Draft:
     )  # fmt: skip
 
 
-def _resident_id(index: int) -> str:
+def resident_id(index: int) -> str:
     """A well-formed number of the area 99xxxx, which exists nowhere."""
     area, rest = 990000 + index % 10000, index // 10000
     born = dt.date(1960, 1, 1) + dt.timedelta(days=rest % 12000)
