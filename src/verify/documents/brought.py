@@ -287,13 +287,14 @@ def _follows(last: Mark, mark: Mark) -> bool:
 
 
 def _seen(mark: Mark, picture: Image.Image, page: Page) -> bool:
-    """Whether there is ink where the text layer has a character."""
+    """Whether there is ink where the text layer has a character: in its middle, unless it is a point or a dash."""
     across, down = page.columns / page.width_mm, page.rows / page.height_mm
+    trim = 0.3 * mark.height if mark.text.isalnum() else 0.0
     edges = (
         max(0, int(mark.x * across)),
-        max(0, int(mark.y * down)),
+        max(0, int((mark.y + trim) * down)),
         min(page.columns, int((mark.x + mark.width) * across) + 2),
-        min(page.rows, int((mark.y + mark.height) * down) + 2),
+        min(page.rows, int((mark.y + mark.height - trim) * down) + 1),
     )
     if edges[0] >= edges[2] or edges[1] >= edges[3]:
         return False

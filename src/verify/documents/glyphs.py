@@ -18,11 +18,15 @@ from verify.errors import BadDocument, Words
 BUNDLED_FONT: Final = serif_path()
 """Noto Serif SC (OFL): all 8 105 characters of 通用规范汉字表, URO, most of Extension A, some of B to F."""
 
-FONT_LICENCE: Final = Path("pylopdf_fonts_zh_cn-0.1.1.dist-info/licenses/LICENSE")
-"""The bundled font's licence text (OFL 1.1), where its wheel installs it beside the package."""
+FONT_LICENCE: Final = "LICENSE"
+"""The OFL 1.1 text of the bundled font: this file of the distribution `pylopdf-fonts-zh-cn`, in its
+`dist-info/licenses`. HanaMin's is /usr/share/doc/fonts-hanazono/copyright (OFL or its own, the receiver's choice)."""
 
 HANAZONO: Final = Path("/usr/share/fonts/truetype/hanazono")
 """Where Debian's fonts-hanazono puts HanaMinA and HanaMinB, the only free pair with all of GB 18030-2022."""
+
+DESCRIPTIONS: Final = frozenset(map(chr, (*range(0x2FF0, 0x3000), 0x303E)))
+"""Ideographic description characters: they say how a character is built and never stand in print themselves."""
 
 Ranges = tuple[tuple[int, ...], tuple[int, ...]]
 """Sorted starts and inclusive ends of runs of covered code points."""
@@ -46,7 +50,11 @@ def missing_glyphs(text: str, extra_fonts: Sequence[Path] | None = None) -> list
     """
     extra = find_extra_fonts() if extra_fonts is None else extra_fonts
     tables = [_coverage(path) for path in (BUNDLED_FONT, *extra)]
-    return [mark for mark in dict.fromkeys(text) if not any(_covers(table, ord(mark)) for table in tables)]
+    return [
+        mark
+        for mark in dict.fromkeys(text)
+        if mark in DESCRIPTIONS or not any(_covers(table, ord(mark)) for table in tables)
+    ]
 
 
 def _covers(table: Ranges, point: int) -> bool:

@@ -44,9 +44,9 @@ class PictureLimits(msgspec.Struct, frozen=True):
 
 
 SCAN_LIMITS: Final = PictureLimits(
-    max_bytes=12 * 1024 * 1024, max_png_pixels=16_000_000, max_jpeg_pixels=50_000_000
+    max_bytes=12 * 1024 * 1024, max_png_pixels=16_000_000, max_jpeg_pixels=50_000_000, wanted_side=4_000
 )
-"""A phone's photo or a screenshot that shows a QR code."""
+"""A phone's photo or a screenshot that shows a QR code, or the whole sheet with it: then a module is 4 pixels."""
 PHOTO_LIMITS: Final = PictureLimits(
     max_bytes=4 * 1024 * 1024, max_png_pixels=6_000_000, max_jpeg_pixels=24_000_000, wanted_side=800
 )

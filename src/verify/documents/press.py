@@ -127,7 +127,7 @@ class Press:
         compiler = self._new_compiler(form.source, inputs)
         try:
             found = compiler.query("<field>", field="value", format="json")
-        except typst.TypstError as problem:
+        except RuntimeError as problem:  # a query does not say it as TypstError
             raise translate(problem) from problem
         return msgspec.json.decode(found, type=list[Box])
 
@@ -230,12 +230,12 @@ def texts(value: object) -> Iterator[str]:
             return
 
 
-def translate(problem: typst.TypstError) -> BadDocument:
+def translate(problem: RuntimeError) -> BadDocument:
     """The compiler's words become the product's; `too-long:` comes from the vocabulary itself."""
-    _, found, field = problem.message.partition("too-long:")
+    _, found, field = str(problem).partition("too-long:")
     if found:
-        name = field.strip(' "')
+        name = field.partition('"')[0].strip()
         return BadDocument(
             Words(f"文字过长，印不下：{name}。", f"This text is too long for its place: {name}.")
         )
-    return BadDocument(Words("证书排版失败。", "The certificate could not be typeset."), hint=problem.message)
+    return BadDocument(Words("证书排版失败。", "The certificate could not be typeset."), hint=str(problem))

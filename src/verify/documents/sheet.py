@@ -68,6 +68,8 @@ class Wording(msgspec.Struct, frozen=True):
     """National address at which the certificate can be asked for."""
     agency_url: str | None
     """National address at which the agency can be asked for."""
+    seal: str
+    """Which seal of the agency it is; the lower line of the drawn one."""
 
 
 WORDING: Final[Mapping[Kind, Wording]] = {
@@ -82,6 +84,7 @@ WORDING: Final[Mapping[Kind, Wording]] = {
         ),
         query_url="http://jndj.osta.org.cn",
         agency_url="http://pjjg.osta.org.cn",
+        seal="职业技能等级认定专用章",  # the rules for skill-level certificates, art. 16
     ),
     Kind.QUALIFICATION: Wording(
         title=Words("职业资格证书", "Certificate of Vocational Qualification"),
@@ -92,6 +95,7 @@ WORDING: Final[Mapping[Kind, Wording]] = {
         ),
         query_url="http://zscx.osta.org.cn",
         agency_url=None,
+        seal="证书专用章",
     ),
 }
 
@@ -168,4 +172,5 @@ def sheet_data(sheet: Sheet) -> dict[str, object]:
         "validity": VALIDITY,
         "number": sheet.number,
         "about": ABOUT,
+        "seal": wording.seal,
     }

@@ -15,6 +15,7 @@ import msgspec
 import typst
 from PIL import Image
 
+from verify.documents.glyphs import DESCRIPTIONS
 from verify.documents.picture import PictureLimits, open_picture
 from verify.errors import BadDocument, Fault, Invalid, Unreadable, Words
 
@@ -27,6 +28,7 @@ SIDE: Final = 512
 MIN_INK: Final = 0.01
 MAX_INK: Final = 0.60
 MAX_GREY: Final = 0.15
+MAX_EDGE: Final = 0.0005
 """Shares of all pixels."""
 LIMITS: Final = PictureLimits(
     max_bytes=256 * 1024, max_png_pixels=4_000_000, max_jpeg_pixels=1, wanted_side=1_000
@@ -71,7 +73,7 @@ class Glyph(msgspec.Struct, frozen=True):
 def is_placeholder(mark: str) -> bool:
     """Whether `mark` can stand for a character whatever the fonts hold: private use, or a description sequence."""
     lone = len(mark) == 1 and unicodedata.category(mark) == "Co"
-    return lone or (1 < len(mark) <= MAX_MARK and ("\u2ff0" <= mark[0] <= "\u2fff" or mark[0] == "\u303e"))
+    return lone or (1 < len(mark) <= MAX_MARK and mark[0] in DESCRIPTIONS)
 
 
 @lru_cache(maxsize=32)
@@ -150,7 +152,7 @@ def _check(picture: Image.Image) -> Image.Image:
     quarter = SIDE // 4
     middle = sum(square.crop((quarter, quarter, 3 * quarter, 3 * quarter)).histogram()[:128]) * share
     edge = sum(_edge(square)[:128]) * share
-    if not MIN_INK <= ink <= MAX_INK or grey > MAX_GREY or middle < MIN_INK / 4 or edge > MIN_INK:
+    if not MIN_INK <= ink <= MAX_INK or grey > MAX_GREY or middle < MIN_INK / 4 or edge > MAX_EDGE:
         raise _refuse(
             "stand-in-ink",
             Words(
