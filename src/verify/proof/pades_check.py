@@ -32,6 +32,8 @@ class Finding(StrEnum):
     """Why a file is not what the agency signed."""
 
     UNSIGNED = "unsigned"
+    REWRITTEN = "rewritten"
+    """Packed tables: this service writes none, so another program made or re-made the file; it is read no further."""
     ALTERED = "altered"
     FOREIGN_ISSUER = "foreign-issuer"
     OUT_OF_WINDOW = "certificate-not-in-force"
@@ -55,6 +57,10 @@ CHANGE_WORDS: dict[Change, Words] = {
 
 FINDING_WORDS: dict[Finding, Words] = {
     Finding.UNSIGNED: Words("文件没有数字签名。", "The file carries no digital signature."),
+    Finding.REWRITTEN: Words(
+        "文件由其他软件生成或改写，其中没有本平台的有效签名。",
+        "Another program made or rewrote the file; no valid signature of this service is in it.",
+    ),
     Finding.ALTERED: Words("文件内容与签名不符，已被改动或损坏。", "The file does not match its signature."),
     Finding.FOREIGN_ISSUER: Words(
         "签名证书不是本平台颁发的。", "The signing certificate was not issued by this service."

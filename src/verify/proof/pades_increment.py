@@ -75,6 +75,13 @@ class _Increment(IncrementalPdfFileWriter):
     def _update_meta(self) -> None:
         """Left out: rewriting the XMP would lose the PDF/A and PDF/UA marks."""
 
+    def add_object(self, obj: generic.PdfObject, *args: Any, **options: Any) -> generic.IndirectObject:
+        """As usual; but data that ends in a carriage return is written in hex: with the line feed before
+        `endstream` it would read as one end of line, a byte short (ISO 19005-3 §6.1.7.1)."""
+        if isinstance(obj, generic.StreamObject) and obj.data.endswith(b"\r"):
+            obj.apply_filter(generic.pdf_name("/ASCIIHexDecode"))
+        return super().add_object(obj, *args, **options)
+
     @classmethod
     def _handle_id(cls, prev: Any) -> generic.ArrayObject:
         """The first id stays; the second is a hash of what was there (ISO 32000-1 §14.4)."""

@@ -7,6 +7,7 @@ Importing this module loads pyHanko (0.6 s); `pades_check.py` does so with the f
 
 import datetime as dt
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,16 +43,17 @@ MAX_ATTACHMENTS = 16
 MAX_ATTACHMENT_BYTES = 4 * 1024 * 1024
 """All attachments together."""
 MAX_TREE_NODES = 64
+TAIL_BYTES = 1024
+"""Where the place of the last table is looked for."""
 
 _MIB = 1024 * 1024
 _LIMITS = DecodeLimits(
-    per_stream=StreamDecodeLimits(max_output_size=16 * _MIB),
-    per_purpose={
-        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=_MIB // 2),
-        DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(max_output_size=_MIB),
-    },
-    document_budget=DocumentDecodeBudget(base_allowance=32 * _MIB, max_ratio=1),
+    per_stream=StreamDecodeLimits(max_output_size=MAX_ATTACHMENT_BYTES),
+    per_purpose={DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=0)},
+    document_budget=DocumentDecodeBudget(base_allowance=8 * _MIB, max_ratio=1),
 )
+_TABLE_PLACE = re.compile(rb"startxref\s+(\d+)")
+_PACKED_TABLE = re.compile(rb"\s*\d+\s+\d+\s+obj")
 _SEALING = {MDPPerm.NO_CHANGES, MDPPerm.FILL_FORMS}
 
 
@@ -121,6 +123,8 @@ def read_report(
 ) -> PdfReport:
     """As `check_pdf`; raises Unreadable, or anything at all for a damaged file."""
     # 1. The file is parsed within bounds; nothing is decrypted, no hybrid or patched table is believed.
+    if _packed(pdf):
+        return PdfReport((), (), (), (), (Finding.REWRITTEN,))
     reader = _open(pdf)
     # 2. Every seal is read: signatures and archive timestamps, in the order they were made.
     seals = sorted(_seals(pdf, reader), key=lambda seal: (seal.revision, seal.end))
@@ -151,11 +155,20 @@ def _open(pdf: bytes) -> PdfFileReader:
     if reader.encrypted:
         raise Unreadable(Words("PDF 文件已加密。", "The PDF is encrypted."))
     tables = reader.xrefs
-    if tables.hybrid_xrefs_present or tables.total_revisions > MAX_REVISIONS:
+    packed = any(tables.object_streams_used_in(number) for number in range(tables.total_revisions))
+    if packed or tables.hybrid_xrefs_present or tables.total_revisions > MAX_REVISIONS:
         raise _tangled()
     if sum(len(tables.explicit_refs_in_revision(n)) for n in range(tables.total_revisions)) > MAX_OBJECTS:
         raise _tangled()
     return reader
+
+
+def _packed(pdf: bytes) -> bool:
+    """Whether the last cross-reference table is packed in a stream, as other programs like to. Unpacking tables and
+    objects is where hostile files make a reader sweat, so files with such tables are not read; `_LIMITS` stops those
+    that hide one behind a plain table."""
+    found = _TABLE_PLACE.findall(pdf, max(0, len(pdf) - TAIL_BYTES))
+    return bool(found) and len(found[-1]) < 10 and _PACKED_TABLE.match(pdf, int(found[-1])) is not None
 
 
 def _seals(pdf: bytes, reader: PdfFileReader) -> Iterator[Seal]:
