@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     (seed001 art. 24 orders deletion from the query site); the register keeps them either way."""
     trust_max_age_s: int = 7 * 24 * 3600
     """How long an offline verifier may rely on a trust list."""
+    pack_every_s: Annotated[float, msgspec.Meta(ge=0)] = 900
+    """How often an office node makes the signed list of numbers that are not valid; 0 makes none."""
     log_level: str = "info"
 
 

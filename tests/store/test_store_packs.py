@@ -45,3 +45,23 @@ async def test_an_empty_register_has_an_empty_standing(engine: Engine) -> None:
     standing = await store.read(lambda: packs.read_standing(NOON))
     await store.close()
     assert (standing.counters, standing.listed) == ((), ())
+
+
+async def test_a_published_pack_is_found_with_its_files_until_it_is_forgotten(engine: Engine) -> None:
+    store = await engine.open()
+    assert await store.read(packs.last_manifest) is None
+    day = dt.timedelta(days=1)
+    old = packs.Manifest(7, NOON, "whole-7", b"{7}")
+    new = packs.Manifest(7, NOON + day, "whole-8", b"{8}")
+    await store.write(lambda: packs.publish(old, {"whole-7": b"seven"}, NOON - day))
+    for _ in range(2):  # by two nodes at the same moment
+        await store.write(lambda: packs.publish(new, {"whole-8": b"eight", "step": b"delta"}, NOON - day))
+    assert await store.read(packs.last_manifest) == new
+    assert await store.read(lambda: packs.last_packs(8)) == [b"eight", b"seven"]
+    assert await store.read(lambda: packs.last_packs(1)) == [b"eight"]
+    assert await store.read(lambda: packs.find_file("step")) == b"delta"
+    newest = packs.Manifest(9, NOON + 2 * day, "whole-9", b"{9}")
+    await store.write(lambda: packs.publish(newest, {"whole-9": b"nine"}, NOON + day))
+    assert await store.read(lambda: packs.find_file("whole-7")) is None
+    assert await store.read(lambda: packs.last_packs(8)) == [b"nine", b"eight"]
+    await store.close()

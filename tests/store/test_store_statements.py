@@ -10,9 +10,10 @@ from verify.store.statements import load_copyings, load_postgres_statements, loa
 
 STATEMENTS = sorted(load_sqlite_statements())
 WALKS = {
-    "broken_uploads", "list_agencies", "list_credentials", "list_signing_keys", "ready_batches", "last_trust_list", "list_counters",
+    "broken_uploads", "list_agencies", "list_credentials", "list_signing_keys", "ready_batches", "last_trust_list",
+    "list_counters", "last_pack_manifest", "last_packs", "delete_pack_manifests",
 }  # fmt: skip
-"""Small tables, read by people and at start."""
+"""Small tables, read by people, at start and once in minutes; `last_…` walk a key backwards and stop."""
 
 
 async def test_sqlite_accepts_every_statement_and_look_ups_use_an_index(sqlite_engine: Sqlite) -> None:

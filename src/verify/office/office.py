@@ -9,6 +9,7 @@ import msgspec
 from verify.office.agencies import Agencies
 from verify.office.credentials import Credentials
 from verify.office.keys import Keys
+from verify.office.packs import PackDesk
 from verify.office.trust import TrustDesk
 from verify.proof.keyfiles import KeyStore
 from verify.store.contract import Store
@@ -21,6 +22,7 @@ class Office(msgspec.Struct, frozen=True):
     credentials: Credentials
     keys: Keys
     trust: TrustDesk
+    packs: PackDesk
 
 
 def open_office(
@@ -38,4 +40,5 @@ def open_office(
         credentials=Credentials(store, now=now, random=random),
         keys=Keys(store, key_store, trust, now=now, random=random),
         trust=trust,
+        packs=PackDesk(store, key_store, now=now),
     )

@@ -165,6 +165,12 @@ def build_pack(
     return pack
 
 
+def without_place(counters: Iterable[tuple[str, int]], numbers: Iterable[str]) -> list[str]:
+    """Those of the numbers that no counter reaches, so that no pack can list them; `find_number` says BEYOND."""
+    nexts = dict(counters)
+    return [number for number in numbers if not _has_place(number, nexts)]
+
+
 def find_number(pack: Pack, number: str) -> Listed | Lookup:
     """What the pack says of a canonical number."""
     for width in range(1, MAX_WIDTH + 1):
@@ -306,6 +312,14 @@ def _place(number: str, nexts: Mapping[str, int]) -> tuple[str, int]:
         if prefix in nexts and _width(prefix) == width and serial.isascii() and serial.isdigit():
             return prefix, int(serial)
     raise _not_a_pack()
+
+
+def _has_place(number: str, nexts: Mapping[str, int]) -> bool:
+    try:
+        prefix, serial = _place(number, nexts)
+    except Invalid:
+        return False
+    return 1 <= serial < nexts[prefix]
 
 
 def _width(prefix: str) -> int:

@@ -1,12 +1,14 @@
-"""The program that reads what a status pack holds: how far every counter is, and every number that is not valid."""
+"""Status packs: what one is made of (how far every counter is, and every number that is not valid), and the
+published ones with their files."""
 
 import datetime as dt
+from collections.abc import Mapping
 
 import msgspec
 
 from verify.proof.pack import Listed
-from verify.store.contract import Program, run
-from verify.store.journal import to_micros
+from verify.store.contract import Program, run, run_many
+from verify.store.journal import from_micros, to_micros
 
 PAGE = 20_000
 """Rows fetched at once; all pages belong to one snapshot."""
@@ -37,3 +39,44 @@ def read_standing(at: dt.datetime) -> Program[Standing]:
         if len(rows) < PAGE:
             return Standing(seq, tuple((prefix, following) for prefix, following in counters), tuple(listed))
         last = rows[-1][0]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A published manifest."""
+
+    seq: int
+    """The ledger sequence that its pack is true at."""
+    issued_at: dt.datetime
+    pack: str
+    """Name of the whole pack's file."""
+    document: bytes
+    """Signed by the root."""
+
+
+def last_manifest() -> Program[Manifest | None]:
+    """The newest manifest: of the highest sequence, and of several the latest."""
+    rows = yield from run("last_pack_manifest")
+    return Manifest(rows[0][0], from_micros(rows[0][1]), rows[0][2], rows[0][3]) if rows else None
+
+
+def last_packs(count: int) -> Program[list[bytes]]:
+    """The files of the newest whole packs, newest first."""
+    return [body for (body,) in (yield from run("last_packs", count))]
+
+
+def find_file(name: str) -> Program[bytes | None]:
+    """A file by its name."""
+    rows = yield from run("find_pack_file", name)
+    return rows[0][0] if rows else None
+
+
+def publish(manifest: Manifest, files: Mapping[str, bytes], forget_before: dt.datetime) -> Program[None]:
+    """Put up a manifest with its files, by name; drop what was made before `forget_before` (aware UTC).
+
+    The ledger does not tell of it: a pack is derived from the register, and the root vouches for it.
+    """
+    at = to_micros(manifest.issued_at)
+    yield from run_many("insert_pack_file", [(name, body, at) for name, body in files.items()])
+    yield from run("insert_pack_manifest", manifest.seq, at, manifest.pack, manifest.document)
+    yield from run("delete_pack_manifests", to_micros(forget_before))
+    yield from run("delete_pack_files", to_micros(forget_before))

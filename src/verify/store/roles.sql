@@ -13,13 +13,14 @@ grant usage on schema public to verify_office, verify_public;
 grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
-  finder, idempotency, batch, batch_row, proposal
+  finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest
 to verify_office;
 grant update on
   ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal
 to verify_office;
-grant delete on finder, batch_row to verify_office;
+grant delete on finder, batch_row, pack_file, pack_manifest to verify_office;
 
 grant select on
-  ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version
+  ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
+  pack_file, pack_manifest
 to verify_public;

@@ -73,7 +73,11 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         handlers,
         OFFICE_ROUTES,
         BODIES,
-        [lambda: _issue_batches(house, opening), lambda: _keep_house(house, opening)],
+        [
+            lambda: _issue_batches(house, opening),
+            lambda: _keep_house(house, opening),
+            lambda: _publish_packs(house, opening, settings.pack_every_s),
+        ],
     )
 
 
@@ -110,3 +114,15 @@ async def _keep_house(house: Opening[House], opening: Derived[OfficeHouse]) -> N
             await office.batches.sweep()
         except VerifyError as error:
             log.warning("housekeeping failed; it is tried again", code=error.code)
+
+
+async def _publish_packs(house: Opening[House], opening: Derived[OfficeHouse], every_s: float) -> None:
+    """Make a status pack now and every `every_s`, unless another node just has; 0 makes none."""
+    await house.wait()
+    desk = opening.now().office.packs
+    while every_s:
+        try:
+            await desk.refresh(every_s)
+        except VerifyError as error:
+            log.warning("no status pack could be made; it is tried again", code=error.code, hint=error.hint)
+        await asyncio.sleep(every_s)

@@ -79,6 +79,21 @@ create table trust_list (
   document  bytea not null
 );
 
+create table pack_file (                -- files of status packs, named by their SHA-256 in base64url
+  name    text collate "C" primary key,
+  body    bytea not null,
+  made_at bigint not null
+);
+create index pack_file_by_age on pack_file (made_at);
+
+create table pack_manifest (
+  seq       bigint not null,         -- the ledger sequence that the pack is true at
+  issued_at bigint not null,
+  pack      text collate "C" not null,            -- the whole pack among the files
+  document  bytea not null,            -- signed by the root
+  primary key (seq, issued_at)
+);
+
 create table counter (
   prefix text collate "C" primary key,
   next   bigint not null

@@ -92,6 +92,21 @@ create table trust_list (
   document  blob not null
 ) strict;
 
+create table pack_file (                -- files of status packs, named by their SHA-256 in base64url
+  name    text primary key,
+  body    blob not null,
+  made_at integer not null
+) strict;
+create index pack_file_by_age on pack_file (made_at);
+
+create table pack_manifest (
+  seq       integer not null,         -- the ledger sequence that the pack is true at
+  issued_at integer not null,
+  pack      text not null,            -- the whole pack among the files
+  document  blob not null,            -- signed by the root
+  primary key (seq, issued_at)
+) strict, without rowid;
+
 create table counter (
   prefix text primary key,
   next   integer not null
