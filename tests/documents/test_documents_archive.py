@@ -10,6 +10,7 @@ import pytest
 from verify.certificate.record import Kind
 from verify.documents.attachment import MAX_BYTES, Attachment
 from verify.documents.gate import trial_sheet
+from verify.documents.glyphs import find_extra_fonts
 from verify.documents.overprint import default_calibration, render_calibration_sheet, render_overprint
 from verify.documents.press import Press
 from verify.documents.sheet import Sheet
@@ -49,6 +50,12 @@ def findings(pdf: bytes) -> set[str]:
 @pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: f"{sheet.template}-{sheet.kind.value}")
 def test_every_form_with_attachments_is_pdf_a_3a_and_pdf_ua_1(press: Press, sheet: Sheet) -> None:
     assert findings(press.render_pdf(sheet, [CREDENTIAL, RECORD])) == set()
+
+
+def test_a_page_with_a_character_of_the_optional_fonts_keeps_as_well() -> None:
+    if not find_extra_fonts():
+        pytest.skip("Debian's fonts-hanazono is not installed: no page with its characters was validated")
+    assert findings(Press().render_pdf(msgspec.structs.replace(SHEETS[0], name="𪚥𠀋"))) == set()
 
 
 def test_the_validator_would_notice(press: Press) -> None:

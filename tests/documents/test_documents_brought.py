@@ -15,12 +15,15 @@ import pytest
 from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 
 from verify.certificate.record import Kind
+from verify.documents.attachment import Attachment
 from verify.documents.brought import (
     compare_with_rendering,
     face_differences,
     face_on_page,
+    read_attachments,
     read_pdf_codes,
     visible_text,
 )
@@ -28,7 +31,7 @@ from verify.documents.gate import trial_sheet
 from verify.documents.press import Press
 from verify.documents.qr import read_qr
 from verify.documents.sheet import Sheet
-from verify.errors import Unreadable, VerifyError
+from verify.errors import Unreadable, VerifyError, Words
 
 needs_pdfium = pytest.mark.skipif(
     find_spec("pypdfium2") is None, reason="pypdfium2 is not installed: no PDF that people bring was read"
@@ -158,6 +161,24 @@ def test_invisible_text_is_not_seen(press: Press) -> None:
 def test_annotations_and_increments_over_a_field_are_named(press: Press, forge) -> None:
     pdf = forge(press)
     assert "name" in [wrong.field for wrong in compare_with_rendering(pdf, SHEET, press)]
+
+
+@needs_pdfium
+def test_an_invisible_signature_changes_nothing_that_is_seen(press: Press) -> None:
+    writer = IncrementalPdfFileWriter(io.BytesIO(press.render_pdf(SHEET) + b"\n"))
+    append_signature_field(writer, SigFieldSpec("Agency"))
+    out = io.BytesIO()
+    writer.write(out)
+    assert compare_with_rendering(out.getvalue(), SHEET, press) == []
+
+
+@needs_pdfium
+def test_the_signed_record_is_taken_out_of_the_file_byte_for_byte(press: Press) -> None:
+    record = Attachment(
+        "record.cbor", bytes(range(256)), "application/cbor", Words("签名记录", "Signed record")
+    )
+    assert read_attachments(press.render_pdf(SHEET, [record])) == {"record.cbor": record.data}
+    assert read_attachments(press.render_pdf(SHEET)) == {}
 
 
 @needs_pdfium

@@ -1,17 +1,28 @@
 """Every name can be printed: by the bundled font, by the optional ones, or by a picture; never as a box."""
 
 import io
+import shutil
+import struct
 import unicodedata
 from importlib.metadata import files
+from pathlib import Path
 
 import msgspec
 import pikepdf
 import pytest
 from PIL import Image, ImageDraw
+from pylopdf_fonts_zh_cn import sans_path
 
 from verify.certificate.record import Kind
 from verify.documents.gate import trial_sheet
-from verify.documents.glyphs import DESCRIPTIONS, FONT_LICENCE, find_extra_fonts, missing_glyphs
+from verify.documents.glyphs import (
+    BUNDLED_FONT,
+    DESCRIPTIONS,
+    FONT_LICENCE,
+    _read_cmap,
+    find_extra_fonts,
+    missing_glyphs,
+)
 from verify.documents.press import Press
 from verify.documents.standin import StandIn, check_stand_in
 from verify.errors import BadDocument, Invalid
@@ -185,3 +196,44 @@ def test_a_hollow_box_is_no_character() -> None:
 def test_a_mark_is_one_character_or_a_placeholder(mark: str) -> None:
     with pytest.raises(Invalid):
         check_stand_in(StandIn(mark, CROSS))
+
+
+def basic_plane_font(tmp_path: Path) -> Path:
+    """The bundled font with a character map of format 4 alone, as older fonts have it: A to Z and 王 but no other."""
+    font = bytearray(BUNDLED_FONT.read_bytes())
+    (count,) = struct.unpack_from(">H", font, 4)
+    records = [12 + 16 * i for i in range(count)]
+    record = next(at for at in records if font[at : at + 4] == b"cmap")
+    segments = [(0x41, 0x5A, 1, 0), (0x738B, 0x738B, 5, 0), (0x738C, 0x738D, 0, 4), (0xFFFF, 0xFFFF, 1, 0)]
+    ends, starts, deltas, offsets = zip(*((b, a, d, o) for a, b, d, o in segments), strict=True)
+    body = (
+        struct.pack(">4H", *ends)
+        + b"\0\0"
+        + b"".join(struct.pack(">4H", *row) for row in (starts, deltas, offsets))
+    )
+    body += struct.pack(">2H", 0, 9)  # the list of the third segment: its first character has no glyph
+    table = struct.pack(">7H", 4, 14 + len(body), 0, 8, 0, 0, 0) + body
+    cmap = struct.pack(">HHHHI", 0, 1, 3, 1, 12) + table
+    struct.pack_into(">II", font, record + 8, len(font), len(cmap))
+    path = tmp_path / "old.otf"
+    path.write_bytes(bytes(font) + cmap)
+    return path
+
+
+def test_a_font_of_the_basic_plane_alone_is_read_to_the_single_character(tmp_path: Path) -> None:
+    runs = _read_cmap(basic_plane_font(tmp_path).read_bytes())
+    assert runs == [*((point, point) for point in range(0x41, 0x5B)), (0x738B, 0x738B), (0x738D, 0x738D)]
+
+
+def test_an_agencys_own_face_is_used_for_the_filled_data_alone(tmp_path: Path) -> None:
+    own = tmp_path / "own.otf"
+    shutil.copy(sans_path(), own)
+    plain, faced = Press(()), Press((), data_font=own)
+    with pikepdf.open(io.BytesIO(faced.render_pdf(SHEET))) as pdf:
+        fonts = {
+            str(thing.BaseFont)
+            for thing in pdf.objects
+            if isinstance(thing, pikepdf.Dictionary) and "/BaseFont" in thing
+        }
+    assert any("Sans" in font for font in fonts) and any("Serif" in font for font in fonts)
+    assert plain.field_boxes(SHEET)[0] == faced.field_boxes(SHEET)[0]

@@ -21,6 +21,8 @@ from verify.errors import Unreadable, Words
 
 SCAN_DPI: Final = 220.0
 COMPARE_DPI: Final = 150.0
+ATTACHMENT_DPI: Final = 10.0
+"""The pages do not matter then."""
 MIN_CONTRAST: Final = 40
 """Grey levels between the darkest and the lightest pixel of a character that can be seen."""
 SAME: Final = 40
@@ -118,6 +120,16 @@ def read_pdf_codes(pdf: bytes) -> list[str]:
     if not found:
         raise Unreadable(Words("PDF 中没有可识别的二维码。", "No QR code can be read in this PDF."))
     return list(dict.fromkeys(found))[:8]
+
+
+def read_attachments(pdf: bytes) -> dict[str, bytes]:
+    """The files inside a PDF by name, the first of each name: the credential and the signed record of ours; untrusted.
+
+    Raises:
+        Unreadable: see `open_pdfs`.
+    """
+    (opened,) = open_pdfs([pdf], ATTACHMENT_DPI)
+    return dict(reversed(opened.attachments))
 
 
 def visible_text(pdf: bytes) -> list[Line]:

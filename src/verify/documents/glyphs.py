@@ -1,6 +1,6 @@
 """Which characters the fonts of the certificate can print.
 
-Read by hand from the font's own character map (OpenType `cmap`, sub-table format 12), so that intake can
+Read by hand from the font's own character map (OpenType `cmap`, sub-table format 12 or 4), so that intake can
 refuse a name that no certificate could show, without a font library at run time.
 """
 
@@ -27,6 +27,9 @@ HANAZONO: Final = Path("/usr/share/fonts/truetype/hanazono")
 
 DESCRIPTIONS: Final = frozenset(map(chr, (*range(0x2FF0, 0x3000), 0x303E)))
 """Ideographic description characters: they say how a character is built and never stand in print themselves."""
+
+UNICODE_TABLES: Final = frozenset({(3, 10), (3, 1), *((0, encoding) for encoding in range(7))})
+"""Platform and encoding of character maps by Unicode (OpenType `cmap`)."""
 
 Ranges = tuple[tuple[int, ...], tuple[int, ...]]
 """Sorted starts and inclusive ends of runs of covered code points."""
@@ -74,17 +77,42 @@ def _coverage(path: Path) -> Ranges:
 
 
 def _read_cmap(font: bytes) -> list[tuple[int, int]]:
-    """The runs of the fullest Unicode sub-table: platform 3 encoding 10 or platform 0, format 12."""
+    """The runs of the fullest Unicode sub-table: format 12, or format 4 in fonts of the basic plane alone."""
     count = struct.unpack_from(">H", font, 4)[0]
     entries = [struct.unpack_from(">4sIII", font, 12 + 16 * i) for i in range(count)]
     start = {tag: offset for tag, _, offset, _ in entries}[b"cmap"]
     tables = struct.unpack_from(">H", font, start + 2)[0]
-    offsets = [struct.unpack_from(">HHI", font, start + 4 + 8 * i)[2] for i in range(tables)]
-    by_format = {struct.unpack_from(">H", font, start + at)[0]: start + at for at in offsets}
-    at = by_format[12]
+    heads = [struct.unpack_from(">HHI", font, start + 4 + 8 * i) for i in range(tables)]
+    unicode = [
+        start + offset for platform, encoding, offset in heads if (platform, encoding) in UNICODE_TABLES
+    ]
+    by_format = {struct.unpack_from(">H", font, at)[0]: at for at in unicode}
+    return _format_12(font, by_format[12]) if 12 in by_format else _format_4(font, by_format[4])
+
+
+def _format_12(font: bytes, at: int) -> list[tuple[int, int]]:
     groups = struct.unpack_from(">I", font, at + 12)[0]
     runs = (struct.unpack_from(">III", font, at + 16 + 12 * i) for i in range(groups))
     return [(first, last) for first, last, glyph in runs if glyph or last > first]
+
+
+def _format_4(font: bytes, at: int) -> list[tuple[int, int]]:
+    """Point by point, since a segment may have holes: glyph 0 in its list."""
+    segments = struct.unpack_from(">H", font, at + 6)[0] // 2
+    rows = [
+        struct.unpack_from(f">{segments}H", font, at + 14 + 2 * segments * i + (2 if i else 0))
+        for i in range(4)
+    ]
+    where = at + 16 + 6 * segments
+    found: list[tuple[int, int]] = []
+    for i, (last, first, delta, offset) in enumerate(zip(*rows, strict=True)):
+        for point in range(first, min(last, 0xFFFE) + 1):
+            glyph = point
+            if offset:
+                glyph = struct.unpack_from(">H", font, where + 2 * i + offset + 2 * (point - first))[0]
+            if (glyph + delta) & 0xFFFF and (glyph or not offset):
+                found.append((point, point))
+    return found
 
 
 def describe(mark: str) -> str:

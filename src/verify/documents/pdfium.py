@@ -26,6 +26,9 @@ MAX_PIXELS: Final = 9_000_000
 """Of one page: A4 at 300 dpi. A larger page is rendered coarser."""
 MAX_CHARACTERS: Final = 20_000
 """Of one page."""
+MAX_FILES: Final = 16
+MAX_FILE_BYTES: Final = 512 * 1024
+"""Of the files inside a PDF."""
 CPU_S: Final = 6
 MEMORY_BYTES: Final = 1 << 30
 """Address space of the child."""
@@ -65,7 +68,6 @@ class Page(msgspec.Struct, frozen=True, array_like=True):
     """`rows` × `columns` bytes, 0 black to 255 white, annotations and form fields drawn."""
     marks: list[Mark]
     """In the order of the file; text in the invisible mode left out."""
-    annotations: int
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True):
@@ -73,8 +75,8 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
 
     pages: list[Page]
     page_count: int
-    attachments: list[str]
-    """File names only."""
+    attachments: list[tuple[str, bytes]]
+    """Name and content of the files inside, the first 16 of at most 512 KiB each; untrusted."""
 
 
 def open_pdfs(pdfs: Sequence[bytes], dpi: float = 150) -> list[Opened]:
@@ -139,8 +141,15 @@ def _open(pdf: bytes, dpi: float) -> Opened:
     document.init_forms()
     count = len(document)
     pages = [_page(document[index], dpi) for index in range(count)] if count <= MAX_PAGES else []
-    names = [document.get_attachment(at).get_name() for at in range(min(document.count_attachments(), 16))]
-    return Opened(pages, count, names)
+    return Opened(pages, count, list(_attachments(document)))
+
+
+def _attachments(document: Any) -> Iterator[tuple[str, bytes]]:
+    for at in range(min(document.count_attachments(), MAX_FILES)):
+        file = document.get_attachment(at)
+        data = bytes(file.get_data())
+        if len(data) <= MAX_FILE_BYTES:
+            yield file.get_name(), data
 
 
 def _page(page: Any, dpi: float) -> Page:
@@ -159,7 +168,6 @@ def _page(page: Any, dpi: float) -> Page:
         picture.height,
         grey,
         list(_marks(page, height)),
-        import_module("pypdfium2.raw").FPDFPage_GetAnnotCount(page.raw),
     )
 
 

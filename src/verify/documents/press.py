@@ -68,6 +68,11 @@ class Press:
             font_paths=list(dict.fromkeys(str(Path(file).parent) for file in files)),
         )
         family = {str(Path(font.path).resolve()): font.family for font in self._fonts.fonts() if font.path}
+        absent = [file for file in files if file not in family]
+        if absent:
+            raise BadDocument(
+                Words(f"字体文件不可用：{absent[0]}", f"This font file cannot be used: {absent[0]}")
+            )
         families = [family[file] for file in files]
         self._families = {"fonts": ",".join(families)}
         if own:
