@@ -50,7 +50,7 @@ class Run:
 
     def quiet(self) -> float:
         """Wait a little for a quiet machine; the idle share last seen."""
-        return wait_for_quiet(0.5 if self.quick else 10)
+        return wait_for_quiet(0.5 if self.quick else 4)
 
     @contextmanager
     def targets(self, lines: list[str]) -> Iterator[Path]:
