@@ -175,4 +175,4 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _plain_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
-    return kept | {"PYTHONPATH": f"{ROOT}"}
+    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
