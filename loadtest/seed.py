@@ -40,7 +40,7 @@ from verify.proof.token import TokenClaims, assemble_token, to_be_signed, token_
 from verify.store.certificates import Built, Draft, Prepared, Signed, complete, prepare
 from verify.store.contract import Store
 from verify.store.journal import Origin
-from verify.store.personal import business_tag, commit_personal, finder_tags, seal_personal
+from verify.store.personal import business_tag, commit_personal, finder_tags, seal_personal, seal_signed
 from verify.store.register import add_agency, add_key
 from verify.store.sqlite import SqliteStore, migrate_sqlite
 
@@ -151,7 +151,7 @@ async def write_group(
         assert isinstance(outcome, Prepared), f"group {group}: {outcome}"
         index, one = made[outcome.number]
         token, credential = sign(one, signer) if index < signed else (b"placeholder", "placeholder")
-        done.append(Signed(one.number, 1, token, credential))
+        done.append(Signed(one.number, 1, *seal_signed(data_keys, one.number, 1, token, credential)))
     await store.write(lambda: complete(done, ORIGIN))
 
 

@@ -65,7 +65,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise BadSettings(Words(f"配置值有误：{error}。", f"A setting has a wrong value: {error}.")) from error
+        raise BadSettings(
+            Words(f"配置值有误：{error}。", f"A setting has a wrong value: {error}.")
+        ) from error
     return _with_passphrase(settings)
 
 

@@ -134,7 +134,7 @@ class Desk:
         outcome = await self.store.write(lambda: prepare_copy(draft, "office", origin))
         assert isinstance(outcome, CopyPrepared)
         renewed = await self._renewed(one, name) if name else None
-        signed = Signed(one.number, outcome.copy, b"token", "jws", renewed)
+        signed = Signed(one.number, outcome.copy, b"token", b"jws", renewed)
         await self.store.write(lambda: complete([signed], origin))
         return code
 

@@ -47,7 +47,7 @@ async def issue(store: Store, *keys: str) -> list[str]:
     """Prepare and complete; returns numbers."""
     outcomes = await store.write(lambda: prepare(AGENCY, [draft(key) for key in keys], ORIGIN))
     numbers = [o.number for o in outcomes if isinstance(o, Prepared)]
-    await store.write(lambda: complete([Signed(n, 1, b"token", "jws") for n in numbers], ORIGIN))
+    await store.write(lambda: complete([Signed(n, 1, b"token", b"jws") for n in numbers], ORIGIN))
     return numbers
 
 

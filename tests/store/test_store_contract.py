@@ -47,7 +47,7 @@ async def test_a_prepared_certificate_is_seen_by_nobody_until_it_is_complete(sto
     assert one == Prepared(PREFIX + "000001", fresh=True)
     assert await see(store, one.number) is None
     assert await store.read(lambda: unfinished(to_micros(NOON), 10)) == [(one.number, 1)]
-    done = await store.write(lambda: complete([Signed(one.number, 1, b"t", "j")], ORIGIN))
+    done = await store.write(lambda: complete([Signed(one.number, 1, b"t", b"j")], ORIGIN))
     assert done == [Completed(one.number, 1)]
     assert await see(store, one.number) is Status.VALID
     assert await store.read(lambda: unfinished(to_micros(NOON), 10)) == []
@@ -58,11 +58,11 @@ async def test_completing_twice_keeps_the_first_signatures_and_writes_no_second_
 ) -> None:
     (number,) = await issue(store, "a")
     before = await store.read(lambda: read_head(0))
-    assert await store.write(lambda: complete([Signed(number, 1, b"other", "other")], ORIGIN)) == [
+    assert await store.write(lambda: complete([Signed(number, 1, b"other", b"other")], ORIGIN)) == [
         Completed(number, 1, here=False)
     ]
     assert await store.read(lambda: read_head(0)) == before
-    assert await store.read(lambda: read_copy(number, 1)) == (b"token", "jws")
+    assert await store.read(lambda: read_copy(number, 1)) == (b"token", b"jws")
 
 
 async def test_the_same_key_gives_the_same_number_for_ever_and_another_body_is_refused(
@@ -203,7 +203,7 @@ async def test_a_further_copy_replaces_the_earlier_in_one_commit(store: Store) -
     assert prepared == CopyPrepared(number, 2, True)
     snapshot = await store.read(lambda: read_certificates([number]))
     assert [c.state for c in snapshot.certificates[number].copies] == [CopyState.CURRENT]
-    await store.write(lambda: complete([Signed(number, 2, b"t2", "j2")], ORIGIN))
+    await store.write(lambda: complete([Signed(number, 2, b"t2", b"j2")], ORIGIN))
     certificate = (await store.read(lambda: read_certificates([number]))).certificates[number]
     assert [(c.number, c.state) for c in certificate.copies] == [
         (1, CopyState.REPLACED),
@@ -221,7 +221,7 @@ async def test_a_revoked_certificate_gets_no_further_copy(store: Store) -> None:
     wanted = CopyDraft("k2", b"r", number, AGENCY, "SECONDSCANCODE00", CopyCause.LOST, KID, None, None, None)
     await store.write(lambda: prepare_copy(wanted, AGENCY, ORIGIN))
     await store.write(lambda: change_status([Change(number, Move.REVOKE, "OBTAINED_BY_FRAUD")], None, ORIGIN))
-    done = await store.write(lambda: complete([Signed(number, 2, b"t", "j")], ORIGIN))
+    done = await store.write(lambda: complete([Signed(number, 2, b"t", b"j")], ORIGIN))
     assert done == [Abandoned(number, 2, "status")]
     wanted = CopyDraft("k3", b"r", number, AGENCY, "THIRDSCANCODE000", CopyCause.LOST, KID, None, None, None)
     assert await store.write(lambda: prepare_copy(wanted, AGENCY, ORIGIN)) == NotEligible(Status.REVOKED)
@@ -232,7 +232,7 @@ async def test_a_new_number_ends_the_old_one_in_the_same_commit(store: Store) ->
     (new,) = await store.write(lambda: prepare(AGENCY, [draft("b", replaces=old)], ORIGIN))
     assert isinstance(new, Prepared)
     assert await see(store, old) is Status.VALID
-    await store.write(lambda: complete([Signed(new.number, 1, b"t", "j")], ORIGIN))
+    await store.write(lambda: complete([Signed(new.number, 1, b"t", b"j")], ORIGIN))
     found = (await store.read(lambda: read_certificates([old, new.number]))).certificates
     assert (found[old].status, found[old].replaced_by) == (Status.REPLACED, new.number)
     assert (found[new.number].status, found[new.number].replaces) == (Status.VALID, old)
@@ -243,7 +243,7 @@ async def test_a_successor_of_a_certificate_under_suspension_is_abandoned(store:
     (new,) = await store.write(lambda: prepare(AGENCY, [draft("b", replaces=old)], ORIGIN))
     assert isinstance(new, Prepared)
     await store.write(lambda: change_status([Change(old, Move.SUSPEND, "UNDER_REVIEW")], None, ORIGIN))
-    done = await store.write(lambda: complete([Signed(new.number, 1, b"t", "j")], ORIGIN))
+    done = await store.write(lambda: complete([Signed(new.number, 1, b"t", b"j")], ORIGIN))
     assert done == [Abandoned(new.number, 1, "predecessor")]
     assert await see(store, new.number) is None
     assert await see(store, old) is Status.SUSPENDED
@@ -259,7 +259,7 @@ async def test_an_agency_or_key_blocked_between_record_and_signature_issues_noth
         await store.write(lambda: change_agency(AGENCY, AgencyState.SUSPENDED, "ANNUAL_INSPECTION", ORIGIN))
     else:
         await store.write(lambda: change_keys([key_record(KeyState.COMPROMISED)], ORIGIN))
-    done = await store.write(lambda: complete([Signed(one.number, 1, b"t", "j")], ORIGIN))
+    done = await store.write(lambda: complete([Signed(one.number, 1, b"t", b"j")], ORIGIN))
     assert done == [Abandoned(one.number, 1, what)]
     assert await see(store, one.number) is None
     (following,) = await store.write(lambda: prepare(AGENCY, [draft("b")], ORIGIN))

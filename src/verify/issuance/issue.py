@@ -40,6 +40,7 @@ from verify.store.certificates import (
 )
 from verify.store.contract import Program, Store
 from verify.store.journal import Origin, from_micros
+from verify.store.personal import unseal_credential, unseal_token
 from verify.store.register import find_agency, list_filings
 
 CHUNK = 500
@@ -238,7 +239,7 @@ class Issuance:
         """
         issued, waiting = await self.store.read(lambda: _standing(copies, fresh))
         done: dict[CopyId, Issued | VerifyError] = {
-            place: _as_issued(copy, already=place not in fresh) for place, copy in issued.items()
+            place: self._as_issued(copy, copy, already=place not in fresh) for place, copy in issued.items()
         }
         by_agency: dict[str, list[Pending]] = {}
         for copy in waiting:
@@ -298,14 +299,24 @@ class Issuance:
                 elsewhere.append(place)
             else:
                 copy, one = waiting[place], by_place[place]
-                at = from_micros(copy.issued_at)
-                done[place] = Issued(
-                    copy.number, copy.copy, copy.scan_code, one.token, one.credential, at, place not in fresh
-                )
+                done[place] = self._as_issued(copy, one, already=place not in fresh)
         if elsewhere:
             read = await self.store.read(lambda: read_issued(elsewhere))
-            done |= {place: _as_issued(copy, already=place not in fresh) for place, copy in read.items()}
+            done |= {
+                place: self._as_issued(copy, copy, already=place not in fresh) for place, copy in read.items()
+            }
         return done
+
+    def _as_issued(self, copy: IssuedCopy | Pending, signed: IssuedCopy | Signed, *, already: bool) -> Issued:
+        place = (copy.number, copy.copy)
+        return Issued(
+            *place,
+            copy.scan_code,
+            unseal_token(self.data_keys, *place, signed.token),
+            unseal_credential(self.data_keys, *place, signed.credential),
+            from_micros(copy.issued_at),
+            already,
+        )
 
     async def resume(self) -> int:
         """Finish what a crash left between recording and completing, by the normal code.
@@ -363,11 +374,6 @@ def _standing(
     overtaken = [place for place in fresh if place not in found]
     issued |= yield from read_issued(overtaken)
     return issued, waiting
-
-
-def _as_issued(copy: IssuedCopy, *, already: bool) -> Issued:
-    at = from_micros(copy.issued_at)
-    return Issued(copy.number, copy.copy, copy.scan_code, copy.token, copy.credential, at, already)
 
 
 def _answer(

@@ -145,6 +145,7 @@ class Reissues:
         agency = certificate.face.agency
         around = await desk.store.read(lambda: look_around(agency, [check_key(key)]))
         place = _earlier(around.known.get(key), digest)
+        fresh = place is None
         origin = Origin(caller.actor, desk.now(), digest)
         if place is None:
             # 2. Checked: cause, changes and remark; the corrected whole by the rules of a new request.
@@ -155,7 +156,7 @@ class Reissues:
             else:
                 place = await self._prepare_copy(plan, key, digest, origin, caller)
         # 4. Signed and read back. 5. Completed: the new copy current, the old one replaced, in one commit.
-        finished = await desk.finish({place: digest}, set(), origin)
+        finished = await desk.finish({place: digest}, {place} if fresh else set(), origin)
         answer = finished.get(place) or abandonment(Abandoned(*place, "status"))
         if isinstance(answer, VerifyError):
             raise answer

@@ -21,7 +21,7 @@ from verify.proof.token import TokenClaims, assemble_token, to_be_signed, token_
 from verify.store.certificates import Pending, Renewed, Signed
 from verify.store.contract import Store
 from verify.store.journal import from_micros
-from verify.store.personal import unseal_personal
+from verify.store.personal import seal_signed, unseal_personal
 from verify.store.register import key_in_use
 
 TAIL = 4
@@ -92,8 +92,13 @@ async def sign_copies(
         Signed(
             copy.number,
             copy.copy,
-            assemble_token(key.kid, payloads[i], signatures[2 * i], key.alg),
-            assemble_jws(messages[2 * i + 1], signatures[2 * i + 1]),
+            *seal_signed(
+                data_keys,
+                copy.number,
+                copy.copy,
+                assemble_token(key.kid, payloads[i], signatures[2 * i], key.alg),
+                assemble_jws(messages[2 * i + 1], signatures[2 * i + 1]),
+            ),
             renewals[i],
             requests.get((copy.number, copy.copy)),
         )

@@ -36,7 +36,7 @@ from verify.proof.sealing import DataKeys
 from verify.store.certificates import IssuedCopy, read_issued
 from verify.store.contract import Program, Store
 from verify.store.journal import Event, from_micros
-from verify.store.personal import unseal_personal
+from verify.store.personal import unseal_credential, unseal_personal, unseal_token
 from verify.store.reads import read_certificates, read_history, read_photo
 from verify.store.register import find_agency
 
@@ -188,7 +188,7 @@ class Views:
             blank_serial=copy.blank_serial,
             host=urlsplit(self._public_url).netloc,
             scan_code=copy.scan_code,
-            qr_content=qr_content(self._public_url, copy.scan_code, encode_digits(signed.token)),
+            qr_content=qr_content(self._public_url, copy.scan_code, encode_digits(self._token(signed))),
             photo=None if photo is None else self._data_keys.unseal(photo, photo_place(number)),
             issued_at=copy.issued_at,
         )
@@ -205,9 +205,12 @@ class Views:
             blank_serial=copy.blank_serial,
             remark=copy.remark,
             kid=copy.kid,
-            token=encode_digits(signed.token),
-            credential=signed.credential,
+            token=encode_digits(self._token(signed)),
+            credential=unseal_credential(self._data_keys, signed.number, signed.copy, signed.credential),
         )
+
+    def _token(self, signed: IssuedCopy) -> bytes:
+        return unseal_token(self._data_keys, signed.number, signed.copy, signed.token)
 
     def _entry(self, event: Event, note: bytes | None) -> Entry:
         at = from_micros(event.at)

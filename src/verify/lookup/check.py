@@ -16,8 +16,10 @@ import msgspec
 from verify.certificate.record import Certificate, Copy, CopyState, Personal, Status
 from verify.certificate.status import Verdict, effective_status, verdict_of
 from verify.errors import (
+    BadKey,
     BadSignature,
     Invalid,
+    ProofFailed,
     StoreFailed,
     Unavailable,
     UnknownKey,
@@ -35,7 +37,7 @@ from verify.proof.trust import TrustList
 from verify.proof.window import Standing, standing
 from verify.store.contract import Store
 from verify.store.journal import to_micros
-from verify.store.personal import unseal_personal
+from verify.store.personal import unseal_credential, unseal_personal, unseal_token
 from verify.store.reads import Proven, read_proven
 
 
@@ -193,7 +195,7 @@ class Checker:
         if key is not None:
             _check_window(key, copy.issued_at, checks)
         personal = _opened(self._keys, one)
-        as_signed = proven.issued is not None and (brought.token or brought.credential) in proven.issued
+        as_signed = _is_original(self._keys, one.number, brought, proven)
         if brought.kid != copy.kid:
             checks.put("matches-register", False, "签名密钥与登记的不是同一把。",
                        "It was signed with another key than the register recorded.")  # fmt: skip
@@ -236,6 +238,19 @@ class Checker:
             one, _opened(self._keys, one), (b"", b""), Agency(one.face.agency, proven.agency), micros, 0
         )
         return checks.report(verdict, message, as_of, full_bytes(entry, as_of.encode(), brought.scan_code))
+
+
+def _is_original(keys: DataKeys, number: str, brought: Presented, proven: Proven) -> bool:
+    """Whether what was brought is byte for byte what was signed for this copy."""
+    if proven.issued is None:
+        return False
+    copy, token, credential = proven.issued
+    try:
+        if brought.token is not None:
+            return unseal_token(keys, number, copy, token) == brought.token
+        return unseal_credential(keys, number, copy, credential) == brought.credential
+    except (ProofFailed, Unreadable, BadKey):
+        return False
 
 
 def check_offline(text: str, trust: TrustList, now: dt.datetime) -> Report:

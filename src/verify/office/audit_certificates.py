@@ -18,7 +18,13 @@ from verify.proof.token import verify_token
 from verify.proof.window import Standing, standing
 from verify.store.contract import Row
 from verify.store.journal import Event, EventKind, decode_event, from_micros
-from verify.store.personal import commit_personal, finder_tags, unseal_personal
+from verify.store.personal import (
+    commit_personal,
+    finder_tags,
+    unseal_credential,
+    unseal_personal,
+    unseal_token,
+)
 
 _FACE = msgspec.json.Decoder(Face).decode
 _CHANGES = (EventKind.SUSPENDED, EventKind.REINSTATED, EventKind.REVOKED, EventKind.REPLACED)
@@ -57,7 +63,7 @@ class CopyLine(NamedTuple):
     issued_at: int
     state: str
     token: bytes | None
-    credential: str | None
+    credential: bytes | None
 
 
 class CertificateAudit:
@@ -215,7 +221,8 @@ class CertificateAudit:
         where = f"copy {line.number}/{one.copy}"
         self._key(line, one, where)
         try:
-            claims = verify_token(one.token or b"", self._keys)
+            token = unseal_token(self._data_keys, line.number, one.copy, one.token or b"")
+            claims = verify_token(token, self._keys)
         except VerifyError as error:  # BadKey too: a public half that is no key
             self._findings.add("token", where, error.detail.zh, error.detail.en)
         else:
@@ -232,7 +239,8 @@ class CertificateAudit:
 
     def _credential(self, line: Line, one: CopyLine, where: str) -> None:
         try:
-            credential = parse_credential(verify_jws(one.credential or "", self._keys))
+            text = unseal_credential(self._data_keys, line.number, one.copy, one.credential or b"")
+            credential = parse_credential(verify_jws(text, self._keys))
         except VerifyError as error:
             self._findings.add("credential-signature", where, error.detail.zh, error.detail.en)
             return

@@ -109,12 +109,12 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """The signatures of one pending copy, read back and found good."""
+    """The signatures of one pending copy, read back and found good, sealed as `personal.seal_signed` does."""
 
     number: str
     copy: int
     token: bytes
-    credential: str
+    credential: bytes
     renewed: "Renewed | None" = None
     """What a corrected copy changes in the register."""
     request: bytes | None = None
@@ -370,7 +370,7 @@ def read_pending(numbers: Sequence[str]) -> Program[list[Pending]]:
 
 
 class IssuedCopy(msgspec.Struct, frozen=True):
-    """One copy with its signatures."""
+    """One copy with its signatures, sealed."""
 
     number: str
     copy: int
@@ -379,7 +379,7 @@ class IssuedCopy(msgspec.Struct, frozen=True):
     issued_at: int
     """Microseconds since 1970 UTC."""
     token: bytes
-    credential: str
+    credential: bytes
 
 
 def read_issued(copies: Sequence[tuple[str, int]]) -> Program[dict[tuple[str, int], IssuedCopy]]:

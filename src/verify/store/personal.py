@@ -25,6 +25,25 @@ def unseal_personal(keys: DataKeys, number: str, sealed: bytes) -> Personal:
     return _decode(keys.unseal(sealed, number.encode()))
 
 
+def seal_signed(keys: DataKeys, number: str, copy: int, token: bytes, credential: str) -> tuple[bytes, bytes]:
+    """Token and credential as they are stored: they name the holder, so they lie sealed too."""
+    place = f"{number}/{copy}/"
+    return (
+        keys.seal(token, f"{place}token".encode()),
+        keys.seal(credential.encode(), f"{place}credential".encode()),
+    )
+
+
+def unseal_token(keys: DataKeys, number: str, copy: int, sealed: bytes) -> bytes:
+    """The COSE token of one copy. Raises what `unseal_personal` raises."""
+    return keys.unseal(sealed, f"{number}/{copy}/token".encode())
+
+
+def unseal_credential(keys: DataKeys, number: str, copy: int, sealed: bytes) -> str:
+    """The `vc+jwt` of one copy. Raises what `unseal_personal` raises."""
+    return keys.unseal(sealed, f"{number}/{copy}/credential".encode()).decode()
+
+
 def commit_personal(number: str, personal: Personal) -> bytes:
     """What the ledger says of a holder: 32 bytes that tell nothing and fix everything."""
     return commitment(personal.salt, _encode((number, personal.holder, personal.results)))

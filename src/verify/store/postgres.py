@@ -8,6 +8,7 @@ savepoint of its own.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, TypeVar
@@ -15,7 +16,10 @@ from typing import Any, TypeVar
 import asyncpg
 
 from verify.errors import NotReady, StoreFailed, VerifyError, Words
-from verify.store.contract import Program, Run, Step
+from verify.store.contract import Program, Run, Step, run
+from verify.store.fence import BEAT_S, READ_GUARD, READ_TIMELINE, SHORTEST_LEASE_MS, Fence, Guard
+from verify.store.heartbeat import Heart
+from verify.store.primary import connect_primary, split_hosts
 from verify.store.statements import Copying, load_copyings, load_migrations, load_postgres_statements
 
 T = TypeVar("T")
@@ -36,22 +40,52 @@ BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.Timeou
 class PostgresStore:
     """One database of one primary. Promises what `contract.Store` promises; opened by `open_postgres`."""
 
-    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", *, read_only: bool) -> None:
+    def __init__(
+        self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", *, read_only: bool, fence: Fence, beat_s: float
+    ) -> None:
         """Take over an open pool."""
-        self._dsn = dsn
         self._pool = pool
-        self._writer = None if read_only else _Writer(dsn)
+        self._fence = fence
+        self._several = len(split_hosts(dsn)) > 1
+        self._expired_at = 0.0
+        self._writer = None if read_only else _Writer(dsn, fence)
+        connect = None if read_only else lambda: _connect(dsn)
+        self._heart = Heart(fence, lambda: self.read(_read_seq, snapshot=False), connect, beat_s)
+        self._heart.start()
 
     async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
-        """Run `program` in one snapshot of the primary."""
+        """Run `program` in one snapshot of the primary.
+
+        A program that reads the ledger head is refused with StoreFailed while it is not proved that this still
+        is the primary; see `fence.py`.
+        """
         try:
             async with self._pool.acquire() as connection:
+                judge = _Judge(self._fence, time.monotonic())
                 if not snapshot:
-                    return await _drive(connection, program())
+                    return await _drive(connection, program(), judge)
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return await _drive(connection, program())
+                    return await _drive(connection, program(), judge)
         except BROKEN as error:
             raise StoreFailed(hint=f"{type(error).__name__}: {error}") from error
+        except StoreFailed:
+            await self._look_elsewhere()
+            raise
+
+    async def settle(self) -> None:
+        """Wait for the first proof that this is the primary, for as long as one should take; then go on."""
+        end = time.monotonic() + SHORTEST_LEASE_MS / 1000
+        while time.monotonic() < end:
+            with contextlib.suppress(StoreFailed):
+                await self.read(_read_seq, snapshot=False)
+                return
+            await asyncio.sleep(0.05)
+
+    async def _look_elsewhere(self) -> None:
+        """Another of the servers may be the primary by now; ask at most once a second."""
+        if self._several and time.monotonic() > self._expired_at + 1:
+            self._expired_at = time.monotonic()
+            await self._pool.expire_connections()
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
         """Run `program` in one durable transaction, committed together with those that wait beside it."""
@@ -63,25 +97,29 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Finish the writes under way and close the connections."""
+        await self._heart.stop()
         if self._writer is not None:
             await self._writer.close()
         with contextlib.suppress(*BROKEN):
             await asyncio.wait_for(self._pool.close(), 10)
 
 
-async def open_postgres(dsn: str, *, read_only: bool = False) -> PostgresStore:
+async def open_postgres(dsn: str, *, read_only: bool = False, beat_s: float = BEAT_S) -> PostgresStore:
     """Connect, and refuse a server or schema on which a promise could break.
 
+    With several hosts in `dsn`, the newest primary among them is taken, and looked for again when it is lost.
+    Where the register has a standby, a node that writes makes a beat every `beat_s` seconds.
     Raises NotReady with what to do.
     """
     pool: asyncpg.Pool[asyncpg.Record] | None = None
     try:
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=READERS, command_timeout=STATEMENT_MS / 1000, server_settings=_session(),
-            timeout=5,
+            dsn, connect=connect_primary, min_size=1, max_size=READERS, command_timeout=STATEMENT_MS / 1000,
+            server_settings=_session(), timeout=5,
         )  # fmt: skip
         async with pool.acquire() as connection:
             await _assert_ready(connection)
+            await _assert_clock(connection)
     except BROKEN as error:
         what = Words("无法连接数据库。", "The database cannot be reached.")
         raise NotReady(what, hint=f"check VERIFY_DATABASE_URL and the server: {error}") from error
@@ -89,14 +127,18 @@ async def open_postgres(dsn: str, *, read_only: bool = False) -> PostgresStore:
         if pool is not None:
             await pool.close()
         raise
-    return PostgresStore(dsn, pool, read_only=read_only)
+    store = PostgresStore(dsn, pool, read_only=read_only, fence=Fence(), beat_s=beat_s)
+    await store.settle()
+    return store
 
 
 class _Writer:
     """The one connection that writes, and the task that fills its transactions."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, fence: Fence) -> None:
         self._dsn = dsn
+        self._fence = fence
+        self._timeline = 0
         self._waiting: list[_Job] = []
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -150,15 +192,11 @@ class _Writer:
                 job.settle(StoreFailed())
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is not None and self._timeline < self._fence.timeline:
+            await self._forget()  # readers have found a newer primary
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session()
-            )
-            try:
-                await _assert_ready(self._connection)
-            except NotReady:
-                await self._connection.close(timeout=5)
-                raise
+            self._connection = await _connect(self._dsn)
+            self._timeline = await self._connection.fetchval(READ_TIMELINE)
             self._connection.add_log_listener(self._hear)
         return self._connection
 
@@ -231,14 +269,31 @@ async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, 
         await connection.execute("rollback to program" if job.error else "release program")
 
 
-async def _drive(connection: Any, program: Program[T]) -> T:
+class _Judge:
+    """Whether what one read found may be shown."""
+
+    def __init__(self, fence: Fence, sent: float) -> None:
+        """`sent`: before the first statement of the read, and so before its snapshot."""
+        self._fence = fence
+        self._sent = sent
+
+    async def read_seq(self, connection: Any) -> list[tuple[Any, ...]]:
+        """The head, once the lease is shown to hold. Raises StoreFailed."""
+        guard = Guard(*await connection.fetchrow(READ_GUARD))
+        self._fence.judge(guard, self._sent)
+        return [(guard.seq,)]
+
+
+async def _drive(connection: Any, program: Program[T], judge: _Judge | None = None) -> T:
     """Feed a program its rows until it returns."""
     statements, copyings = load_postgres_statements(), load_copyings()
     try:
         step: Step = next(program)
         while True:
             rows: list[tuple[Any, ...]] = []
-            if isinstance(step, Run):
+            if isinstance(step, Run) and step.name == "read_seq" and judge is not None:
+                rows = await judge.read_seq(connection)
+            elif isinstance(step, Run):
                 rows = [tuple(row) for row in await connection.fetch(statements[step.name], *step.args)]
             elif len(step.rows) >= COPY_FROM and step.name in copyings:
                 await _copy(connection, copyings[step.name], step.rows)
@@ -253,6 +308,24 @@ async def _copy(connection: Any, to: Copying, rows: Sequence[tuple[Any, ...]]) -
     values = to.values
     records = [tuple(row[place] if place >= 0 else constant for place, constant in values) for row in rows]
     await connection.copy_records_to_table(to.table, records=records, columns=to.columns)
+
+
+def _read_seq() -> Program[int]:
+    ((seq,),) = yield from run("read_seq")
+    return int(seq)
+
+
+async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of the service, to a server that keeps the promises. Raises NotReady, or what BROKEN lists."""
+    connection = await connect_primary(
+        dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session()
+    )
+    try:
+        await _assert_ready(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def _session() -> dict[str, str]:
@@ -296,6 +369,20 @@ async def _assert_ready(connection: Any) -> None:
         raise NotReady(what, hint="run `verify init` to create or upgrade it")
 
 
+async def _assert_clock(connection: Any) -> None:
+    """Refuse a clock that is not the database's: changes are dated by the one, and ends judged by the other."""
+    before = time.time()
+    there = await connection.fetchval("select extract(epoch from clock_timestamp())::float8")
+    apart = max(before - there, there - time.time())
+    if apart > CLOCK_S:
+        what = Words(
+            f"本机时钟与数据库相差 {apart:.0f} 秒。",
+            f"This clock and the database's are {apart:.0f} s apart.",
+        )
+        raise NotReady(what, hint="set both by NTP: timedatectl set-ntp true")
+
+
+CLOCK_S = 5.0
 _DURABLE = ("on", "remote_write", "remote_apply")
 
 MIGRATION_LOCK = 0x7665726966790001
@@ -348,7 +435,7 @@ async def _version(connection: Any) -> int:
 
 async def connect_postgres(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     """One plain connection, for work that is not the service's. Raises what `BROKEN` lists."""
-    return await asyncpg.connect(dsn, timeout=5)
+    return await connect_primary(dsn, timeout=5)
 
 
 @contextlib.asynccontextmanager

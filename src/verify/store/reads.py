@@ -73,8 +73,8 @@ class Proven(msgspec.Struct, frozen=True):
     agency: Words
     keys: Mapping[str, PublicKey]
     """Those of the asked ids that exist."""
-    issued: tuple[bytes, str] | None
-    """Token and credential as they were signed for the copy with the asked scan code."""
+    issued: tuple[int, bytes, bytes] | None
+    """Copy number, and sealed token and credential as they were signed for the copy with the asked scan code."""
 
 
 def read_head(since: int) -> Program[Head]:
@@ -141,7 +141,9 @@ def read_proven(scan_code: str, kids: Sequence[str]) -> Program[Proven]:
         return Proven(None, Words("", ""), keys, None)
     names = yield from _agency_names({certificate.face.agency}, lambda _: False)
     copy = next(copy.number for copy in certificate.copies if copy.scan_code == scan_code)
-    return Proven(certificate, names[certificate.face.agency], keys, (yield from read_copy(number, copy)))
+    signed = yield from read_copy(number, copy)
+    issued = None if signed is None else (copy, *signed)
+    return Proven(certificate, names[certificate.face.agency], keys, issued)
 
 
 def _agency_names(codes: set[str], knows: Callable[[str], bool]) -> Program[dict[str, Words]]:
@@ -167,8 +169,8 @@ def read_history(number: str) -> Program[list[tuple[Event, bytes | None]]]:
     return [(decode_event(body), sealed) for _, body, sealed in rows]
 
 
-def read_copy(number: str, copy: int) -> Program[tuple[bytes, str] | None]:
-    """Token and credential (JWS) of one issued copy."""
+def read_copy(number: str, copy: int) -> Program[tuple[bytes, bytes] | None]:
+    """Sealed token and credential of one issued copy."""
     rows = yield from run("find_copy", number, copy)
     return (rows[0][9], rows[0][10]) if rows and rows[0][8] == "issued" else None
 

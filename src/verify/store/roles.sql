@@ -19,8 +19,10 @@ grant update on
   ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal
 to verify_office;
 grant delete on finder, batch_row, pack_file, pack_manifest to verify_office;
+grant update (beat) on heartbeat to verify_office;
+grant insert, update on pulse to verify_office;
 
 grant select on
   ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
-  pack_file, pack_manifest
+  pack_file, pack_manifest, heartbeat, pulse
 to verify_public;

@@ -137,8 +137,8 @@ create table copy (
   blank_serial  text,
   remark        text,
   state         text not null check (state in ('prepared', 'issued', 'void')),
-  token         bytea,                   -- COSE_Sign1, once signed
-  credential    text,                   -- JWS, once signed
+  token         bytea,                 -- COSE_Sign1, once signed; sealed, since it names the holder
+  credential    bytea,                 -- JWS, likewise
   pending       bytea,                   -- sealed: the corrected data that this copy brings, until it is issued
   check ((state = 'issued') = (token is not null and credential is not null)),
   primary key (number, copy)
@@ -259,6 +259,22 @@ create trigger copy_is_signed_once before update on copy
   for each row when (old.token is not null) execute function refuse('a copy is signed once');
 create trigger copy_stays before delete on copy
   for each row execute function refuse('a copy is never deleted');
+
+-- The lease of store/fence.py. `heartbeat` is replicated with everything else; `pulse` stays on this server and
+-- is empty after a crash: what it says must be said anew.
+
+create table heartbeat (
+  id       bigint primary key check (id = 1),
+  beat     bigint not null,
+  lease_ms bigint not null check (lease_ms >= 0)   -- 0: no standby that could be promoted
+);
+insert into heartbeat (id, beat, lease_ms) values (1, 0, 0);
+
+create unlogged table pulse (
+  id    bigint primary key check (id = 1),
+  begun bigint not null,
+  heard bigint not null
+);
 
 create table schema_version (version bigint not null);
 

@@ -166,8 +166,8 @@ create table copy (
   blank_serial  text,
   remark        text,
   state         text not null check (state in ('prepared', 'issued', 'void')),
-  token         blob,                   -- COSE_Sign1, once signed
-  credential    text,                   -- JWS, once signed
+  token         blob,                 -- COSE_Sign1, once signed; sealed, since it names the holder
+  credential    blob,                 -- JWS, likewise
   pending       blob,                   -- sealed: the corrected data that this copy brings, until it is issued
   check ((state = 'issued') = (token is not null and credential is not null)),
   primary key (number, copy)
