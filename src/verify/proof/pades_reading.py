@@ -27,7 +27,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from verify.errors import Unreadable, Words
-from verify.proof.pades_chain import find_chain, in_force, may_sign
+from verify.proof.pades_chain import Chain, find_chain, in_force, may_sign
 from verify.proof.pades_changes import changes_since, look
 from verify.proof.pades_check import Change, Finding, PdfAttachment, PdfReport, PdfSignature, PdfTimestamp
 from verify.proof.pades_token import Envelope, Token, hash_bytes
@@ -222,13 +222,22 @@ def _signature(
         valid_until=certificate.not_valid_after_utc,
         signed_at=_claimed_time(seal),
         reason=str(look(seal.object, "/Reason", ""))[:1024],
-        intact=envelope.holds("data", seal.digest(envelope.digest_name)),
+        intact=envelope.holds("data", seal.digest(envelope.digest_name)) and _bare(seal, envelope, chain),
         issued_by_root=chain is not None and may_sign(certificate),
         in_window=in_force(chain or (certificate,), moment),
         locks=_locks(seal),
         whole_file=seal.covers_revision() and len(pdf) in (seal.end, archived_to),
         timestamp=stamp,
     )
+
+
+def _bare(seal: Seal, envelope: Envelope, chain: Chain | None) -> bool:
+    """Whether what lies outside the signature is as this service writes it, so that no byte of an agency's file can
+    be altered unseen: no certificate but its own chain's, plain heads, right lengths."""
+    if chain is None:
+        return True
+    exact = seal.contents[: _der_length(seal.contents)].endswith(seal.embedded.signed_data.dump())
+    return exact and envelope.is_plain() and all(other in chain for other in envelope.others)
 
 
 def _inner_timestamp(

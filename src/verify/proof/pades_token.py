@@ -32,6 +32,12 @@ class Envelope:
         if len(signed_data["certificates"]) > MAX_CERTIFICATES:
             raise Unreadable
         self._signer_info = extract_signer_info(signed_data)
+        self._head = (
+            signed_data["encap_content_info"]["content_type"].native,
+            signed_data["version"].native,
+            self._signer_info["version"].native,
+            [algorithm.dump() for algorithm in signed_data["digest_algorithms"]],
+        )
         found = extract_certificate_info(signed_data)
         self._signer = found.signer_cert
         self.certificate = x509.load_der_x509_certificate(self._signer.dump())
@@ -48,6 +54,11 @@ class Envelope:
         except Exception:  # whatever a foreign signature trips over, it does not hold
             return False
         return intact and valid
+
+    def is_plain(self) -> bool:
+        """Whether the fields outside the signature are what this service writes (RFC 5652 §5.1): they say nothing,
+        and nobody shall have room to alter them."""
+        return self._head == ("data", "v1", "v1", [self._signer_info["digest_algorithm"].dump()])
 
     def timestamp_token(self) -> bytes | None:
         """The signature timestamp among the unsigned attributes (EN 319 122-1 §5.3), DER."""
