@@ -216,7 +216,8 @@
   // What a key's window says of a signature made at `at`: see window.py.
   function standing(key, at) {
     if (key.compromised_at && at >= new Date(key.compromised_at)) return "compromised";
-    if (!key.active_from || at < new Date(key.active_from)) return "not-yet";
+    // A token tells whole seconds: one of the key's first second was not made before it.
+    if (!key.active_from || at < Math.floor(new Date(key.active_from) / 1000) * 1000) return "not-yet";
     if (key.active_to && at >= new Date(key.active_to)) return "ended";
     return "in-force";
   }

@@ -24,6 +24,7 @@ from verify.web.public.checks import CheckRequest, check_handlers
 from verify.web.public.front import Front
 from verify.web.public.half import PublicDesk, PublicHalf
 from verify.web.public.health import Readiness
+from verify.web.public.kept import keep_pins
 from verify.web.public.register_door import register_handlers
 from verify.web.public.routes import NUMBER_ROUTE, PUBLIC_ROUTES
 from verify.web.reply import App
@@ -63,12 +64,12 @@ def build_app(settings: Settings, role: Role) -> App:
     handlers: list[HTTPRouteHandler] = []
     routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE)
     bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
-    work: list[Work] = []
+    work: list[Work] = [lambda: keep_pins(public, house.wait)]
     if role is not Role.PUBLIC:
         from verify.web.office.compose import compose_office
 
         office = compose_office(settings, house, public)
-        handlers, work = office.handlers, office.work
+        handlers, work = office.handlers, [*work, *office.work]
         routes, bodies = (*routes, *office.routes), bodies | office.bodies
     document = build_document(routes, public_url=public.public_url, bodies=bodies)
     life = _Life(house, work)

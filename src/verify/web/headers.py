@@ -44,6 +44,17 @@ class HeaderLists:
         self.plain: Headers = [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, *self.security]
         self.json_by_accept: Headers = [JSON_TYPE, NO_STORE, VARY, *self.security]
 
+    def script(self, policy: str) -> Headers:
+        """Headers of a script that always has the same address: asked for again each time, under its own
+        Content-Security-Policy."""
+        listed = [pair for pair in self.security if pair[0] != b"content-security-policy"]
+        return [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            (b"content-security-policy", policy.encode()),
+            *listed,
+        ]
+
     def cached(self, content_type: str, policy: str) -> Headers:
         """Headers of a public object with its own `Cache-Control`, such as a hashed file or the trust list."""
         return [

@@ -50,7 +50,9 @@ class Pages:
         root keys for phones that see the site for the first time (`shell.root_pins`); without it they pin those
         that the trust list names. Raises: KeyError when a file that the pages name is missing from `assets`.
         """
-        self._rooms = {lang: _open_templates(assets, lang, worker, root) for lang in ("zh", "en")}
+        self._rooms = {lang: _open_templates(assets, lang, worker) for lang in ("zh", "en")}
+        self.root = root
+        """May be set anew when the root changes. The offline page has none: it is the same for ever."""
 
     def render_search(
         self,
@@ -165,13 +167,14 @@ class Pages:
             for kind, table in LEVELS.items()
             for level, words in table.items()
         ]
-        return self._render(lang, "offline.html", host=host, here="/", levels=levels)
+        return self._render(lang, "offline.html", host=host, here="/", levels=levels, root="")
 
     def _render(self, lang: Lang, template: str, **values: Any) -> bytes:
+        values.setdefault("root", self.root)
         return self._rooms[lang].render_template(template, **values).encode()
 
 
-def _open_templates(assets: Assets, lang: str, worker: str, root: str) -> Environment:
+def _open_templates(assets: Assets, lang: str, worker: str) -> Environment:
     """Templates with every `[[中文 || English]]` already decided, so that no page looks words up."""
     group = 1 if lang == "zh" else 2
     templates = {
@@ -185,7 +188,6 @@ def _open_templates(assets: Assets, lang: str, worker: str, root: str) -> Enviro
     }
     room = Environment(templates=templates, undefined_behavior="strict", debug=False, trim_blocks=True)
     room.add_global("worker", worker)
-    room.add_global("root", root)
     room.add_global("icon", icons.__getitem__)
     room.add_global("asset", {name: asset.address for name, asset in assets.by_name.items()}.__getitem__)
     return room

@@ -153,7 +153,7 @@ COMPONENTS: Final = MappingProxyType(
         "Ready": record(
             ("ready", "checks"), ready=TRUTH, checks={"type": "object", "additionalProperties": text()}
         ),
-        "TrustList": {
+        "SignedList": {
             "type": "object", "description": "A flattened JWS (RFC 7515 §7.2.2) by the root key.",
             "properties": {"protected": text(), "payload": text(), "signature": text()},
             "required": ["protected", "payload", "signature"],

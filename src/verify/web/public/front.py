@@ -13,6 +13,7 @@ from verify.web.hygiene import ClientGone, check_path
 from verify.web.language import wants_page
 from verify.web.public import asks, health, pages_door, published
 from verify.web.public.half import PublicHalf
+from verify.web.public.kept import PACKS, Kept
 from verify.web.reply import App, Message, Receive, Reply, Scope, Send, header
 
 Answerer: TypeAlias = Callable[[Scope, Receive], Awaitable[Reply]]
@@ -32,6 +33,7 @@ class Front:
         self._office = office
         self._static = published.StaticFiles(half.assets, half.headers)
         self._search = pages_door.SearchPages(half)
+        self._kept = Kept(half)
         self._readiness = readiness
         self._table = self._exact_routes()
         self._allow = _allow(self._table)
@@ -55,7 +57,12 @@ class Front:
 
     def addresses(self) -> set[tuple[str, str]]:
         """Method and path template of everything answered here, static files left out."""
-        return {*self._table, ("GET", NUMBERS + "{number}"), ("GET", "/V/{scan_code}")}
+        return {
+            *self._table,
+            ("GET", NUMBERS + "{number}"),
+            ("GET", "/V/{scan_code}"),
+            ("GET", PACKS + "{name}"),
+        }
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         """The reply, or None when the framework has sent its own."""
@@ -86,7 +93,10 @@ class Front:
             return await answer(scope, receive)
         if path.startswith("/static/") and method in ("GET", "HEAD"):
             return self._static.reply(scope, path)
-        if path in self._allow or path[:3] in ("/V/", "/v/") or path.startswith("/static/"):
+        if path.startswith(PACKS) and method in ("GET", "HEAD"):
+            counts["pack"] = counts.get("pack", 0) + 1
+            return await self._kept.pack(scope, path[len(PACKS) :])
+        if path in self._allow or path[:3] in ("/V/", "/v/") or path.startswith(("/static/", PACKS)):
             return self._other_method(method, self._allow.get(path, "GET, HEAD, OPTIONS"))
         # 4. Everything else goes to the framework.
         counts["framework"] = counts.get("framework", 0) + 1
@@ -131,6 +141,7 @@ class Front:
             ("GET", "/trust.json"): ("trust", trust),
             ("GET", "/.well-known/jwks.json"): ("jwks", keys),
             ("GET", "/robots.txt"): ("robots", robots),
+            **self._kept.routes(),
         }
 
     async def _scan(self, scope: Scope, text: str) -> Reply:

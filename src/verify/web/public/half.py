@@ -19,6 +19,7 @@ from verify.web.opening import Derived
 from verify.web.pages import Pages
 from verify.web.problems import Problems
 from verify.web.reply import Reply, Scope, header
+from verify.web.shell import WORKER_ADDRESS
 
 
 class PublicDesk(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class PublicHalf:
         self.public_url = settings.public_url.rstrip("/")
         self.host = address.netloc or settings.public_url
         self.headers = HeaderLists(https=address.scheme == "https")
-        self.pages = Pages(assets)
+        self.pages = Pages(assets, worker=WORKER_ADDRESS)
         self.problems = Problems(self.public_url, self.host, self.headers, self.pages)
         self.trusted_proxies = settings.trusted_proxies
         self.body_limit = settings.body_limit_bytes

@@ -21,18 +21,23 @@ _decode = msgspec.json.Decoder().decode
 
 
 class SearchPages:
-    """The search page, rendered once in each language."""
+    """The search page, rendered once in each language, and again when the root changes."""
 
     def __init__(self, half: PublicHalf) -> None:
-        """Render both."""
-        self._replies = {
-            lang: Reply(200, half.headers.page, half.pages.render_search(lang, host=half.host))
-            for lang in ("zh", "en")
-        }
+        """Nothing is rendered yet."""
+        self._half = half
+        self._made: dict[tuple[Lang, str], Reply] = {}
 
     def reply(self, lang: Lang) -> Reply:
         """`GET /`."""
-        return self._replies[lang]
+        half = self._half
+        key = lang, half.pages.root
+        found = self._made.get(key)
+        if found is None:
+            self._made = {kept: reply for kept, reply in self._made.items() if kept[1] == key[1]}
+            page = half.pages.render_search(lang, host=half.host)
+            found = self._made[key] = Reply(200, half.headers.page, page)
+        return found
 
 
 async def show_scan(half: PublicHalf, scope: Scope, text: str) -> Reply:

@@ -79,11 +79,35 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="GET", path="/trust.json", summary="The signed trust list.", tag="keys",
-        answers={200: Answer("A JWS by the root key.", schema=ref("TrustList"))}, problems=(503,),
+        answers={200: Answer("A JWS by the root key.", schema=ref("SignedList"))}, problems=(503,),
     ),
     Route(
         method="GET", path="/.well-known/jwks.json", summary="Public keys, retired ones included.", tag="keys",
         answers={200: Answer("A JWK set.", "application/jwk-set+json", ref("Jwks"))}, problems=(503,),
+    ),
+    Route(
+        method="GET", path="/packs/status.json", tag="keys",
+        summary="The signed manifest of the newest status pack: which numbers are not valid, for use offline.",
+        answers={200: Answer("A JWS by the root key.", schema=ref("SignedList"))}, problems=(503,),
+    ),
+    Route(
+        method="GET", path="/packs/{name}", summary="A file that the manifest names.", tag="keys",
+        parameters=(Parameter("name", "path", "SHA-256 of the file, base64url.",
+                              text(pattern="^[A-Za-z0-9_-]{43}$"), example="A" * 43),),
+        answers={200: Answer("A pack or delta.", "application/octet-stream", text(format="binary"))},
+        problems=(503,),
+    ),
+    Route(
+        method="GET", path="/sw.js", summary="The service worker: keeps the offline page on phones.", tag="pages",
+        answers={200: Answer("A script.", "text/javascript", text())},
+    ),
+    Route(
+        method="GET", path="/offline", summary="The page that a phone shows without network.", tag="pages",
+        parameters=(LANGUAGE,), answers={200: _PAGE},
+    ),
+    Route(
+        method="GET", path="/manifest.webmanifest", summary="How the site stands on a home screen.", tag="pages",
+        answers={200: Answer("A web app manifest.", "application/manifest+json", {"type": "object"})},
     ),
     Route(
         method="GET", path="/livez", summary="The process lives.", tag="operations",
