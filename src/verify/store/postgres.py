@@ -34,7 +34,13 @@ IDLE_MS = 30_000
 READERS = 4
 """Reading connections of one process; look-ups are batched, so few are busy at a time."""
 
-BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+BROKEN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a server that ends a session in the middle of an answer
+    OSError,
+    asyncio.TimeoutError,
+)
 
 
 class PostgresStore:
@@ -181,7 +187,7 @@ class _Writer:
         except _Refused as refusal:
             await self._forget(rollback=True)
             refusal.job.settle(StoreFailed())
-        except (*BROKEN, NotReady) as error:
+        except Exception as error:  # whatever it was: nobody knows what is committed, and those who wait must hear
             await self._forget()
             failure = StoreFailed(hint=f"{type(error).__name__}: {error}")
             failure.__cause__ = error
