@@ -30,7 +30,7 @@ from verify.errors import Unreadable, Words
 from verify.proof.pades_chain import Chain, find_chain, in_force, may_sign
 from verify.proof.pades_changes import changes_since, look
 from verify.proof.pades_check import Change, Finding, PdfAttachment, PdfReport, PdfSignature, PdfTimestamp
-from verify.proof.pades_token import Envelope, Token, hash_bytes
+from verify.proof.pades_token import Envelope, Token, hash_bytes, signed_data_bytes
 from verify.proof.public import key_id
 
 MAX_READS = 500_000
@@ -236,7 +236,7 @@ def _bare(seal: Seal, envelope: Envelope, chain: Chain | None) -> bool:
     be altered unseen: no certificate but its own chain's, plain heads, right lengths."""
     if chain is None:
         return True
-    exact = seal.contents[: _der_length(seal.contents)].endswith(seal.embedded.signed_data.dump())
+    exact = seal.contents[: _der_length(seal.contents)].endswith(signed_data_bytes(seal.contents))
     return exact and envelope.is_plain() and all(other in chain for other in envelope.others)
 
 

@@ -127,6 +127,11 @@ class Token:
         )
 
 
+def signed_data_bytes(der: bytes) -> bytes:
+    """The SignedData of a ContentInfo (RFC 5652 §3) as it stands there, by its own length."""
+    return bytes(cms.ContentInfo.load(der)["content"].dump())
+
+
 def hash_bytes(name: str, data: bytes) -> bytes:
     """`data` hashed by a strong digest of that name. Raises Unreadable for another name."""
     if name not in STRONG_DIGESTS:
