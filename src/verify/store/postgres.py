@@ -54,7 +54,7 @@ class PostgresStore:
         self._fence = fence
         self._several = len(split_hosts(dsn)) > 1
         self._expired_at = 0.0
-        self._writer = None if read_only else _Writer(dsn, fence)
+        self._writer = None if read_only else _Writer(dsn)
         connect = None if read_only else lambda: _connect(dsn)
         self._heart = Heart(fence, lambda: self.read(_read_seq, snapshot=False), connect, beat_s)
         self._heart.start()
@@ -67,7 +67,7 @@ class PostgresStore:
         """
         try:
             async with self._pool.acquire() as connection:
-                judge = _Judge(self._fence, time.monotonic())
+                judge = _Judge(self._fence, time.monotonic(), self._writer)
                 if not snapshot:
                     return await _drive(connection, program(), judge)
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -141,9 +141,8 @@ async def open_postgres(dsn: str, *, read_only: bool = False, beat_s: float = BE
 class _Writer:
     """The one connection that writes, and the task that fills its transactions."""
 
-    def __init__(self, dsn: str, fence: Fence) -> None:
+    def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._fence = fence
         self._timeline = 0
         self._waiting: list[_Job] = []
         self._task: asyncio.Task[None] | None = None
@@ -164,6 +163,11 @@ class _Writer:
         if self._connection is not None:
             with contextlib.suppress(*BROKEN):
                 await self._connection.close(timeout=5)
+
+    def leave_older(self, timeline: int) -> None:
+        """Readers have found a newer primary: what waits for the old one's commit is told that it is unknown."""
+        if self._connection is not None and self._timeline < timeline:
+            self._connection.terminate()
 
     async def _run(self) -> None:
         try:
@@ -187,7 +191,9 @@ class _Writer:
         except _Refused as refusal:
             await self._forget(rollback=True)
             refusal.job.settle(StoreFailed())
-        except Exception as error:  # whatever it was: nobody knows what is committed, and those who wait must hear
+        except (
+            Exception
+        ) as error:  # whatever it was: nobody knows what is committed, and those who wait must hear
             await self._forget()
             failure = StoreFailed(hint=f"{type(error).__name__}: {error}")
             failure.__cause__ = error
@@ -198,8 +204,6 @@ class _Writer:
                 job.settle(StoreFailed())
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        if self._connection is not None and self._timeline < self._fence.timeline:
-            await self._forget()  # readers have found a newer primary
         if self._connection is None or self._connection.is_closed():
             self._connection = await _connect(self._dsn)
             self._timeline = await self._connection.fetchval(READ_TIMELINE)
@@ -278,15 +282,18 @@ async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, 
 class _Judge:
     """Whether what one read found may be shown."""
 
-    def __init__(self, fence: Fence, sent: float) -> None:
+    def __init__(self, fence: Fence, sent: float, writer: "_Writer | None") -> None:
         """`sent`: before the first statement of the read, and so before its snapshot."""
         self._fence = fence
         self._sent = sent
+        self._writer = writer
 
     async def read_seq(self, connection: Any) -> list[tuple[Any, ...]]:
         """The head, once the lease is shown to hold. Raises StoreFailed."""
         guard = Guard(*await connection.fetchrow(READ_GUARD))
         self._fence.judge(guard, self._sent)
+        if self._writer is not None:
+            self._writer.leave_older(guard.timeline)
         return [(guard.seq,)]
 
 
