@@ -35,6 +35,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Personal look-ups a minute of one number, person or scan code; 0 switches budgets off."""
     trusted_proxies: int = 0
     """How many proxies in front append to X-Forwarded-For; 0 trusts the socket's address only."""
+    witness: str | None = None
+    """Where the head of the ledger is noted outside of the database: a file on other storage, or the http(s)
+    address of `verify witness` on another host. A register that is behind it, or another one, answers nothing."""
+    journal: Path | None = None
+    """A file on other storage that holds every event before its change is acknowledged; office nodes only.
+    `verify restore` applies it to a backup."""
     body_limit_bytes: int = 64 << 10
     batch_limit_bytes: int = 64 << 20
     body_timeout_s: float = 15.0

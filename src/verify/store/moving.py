@@ -62,7 +62,7 @@ async def _copy_all(source: apsw.Connection, target: Any) -> Moved:
     ((seq, digest),) = head
     if seq:
         await target.execute("update ledger_head set seq = $1, hash = $2 where id = 1", seq, digest)
-    await _assert_arrived(target, seq, digest)
+    await assert_arrived(target, seq, digest)
     return Moved(rows, seq)
 
 
@@ -77,8 +77,8 @@ async def _copy_table(source: apsw.Connection, target: Any, table: str) -> int:
     return count
 
 
-async def _assert_arrived(target: "asyncpg.Connection[asyncpg.Record]", seq: int, digest: bytes) -> None:
-    """Follow the chain on the target from its start."""
+async def assert_arrived(target: "asyncpg.Connection[asyncpg.Record]", seq: int, digest: bytes) -> None:
+    """Follow the chain on the target from its start to the head that was promised. Raises LedgerBroken."""
     end = START
     while end.seq < seq:
         rows = await target.fetch(

@@ -69,9 +69,9 @@ class PostgresStore:
             async with self._pool.acquire() as connection:
                 judge = _Judge(self._fence, time.monotonic(), self._writer)
                 if not snapshot:
-                    return await _drive(connection, program(), judge)
+                    return await drive(connection, program(), judge)
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return await _drive(connection, program(), judge)
+                    return await drive(connection, program(), judge)
         except BROKEN as error:
             raise StoreFailed(hint=f"{type(error).__name__}: {error}") from error
         except StoreFailed:
@@ -263,7 +263,7 @@ async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, 
     if not alone:
         await connection.execute("savepoint program")
     try:
-        job.value = await _drive(connection, job.program())
+        job.value = await drive(connection, job.program())
         job.ran = True
     except asyncpg.IntegrityConstraintViolationError as error:
         what = Words("数据库拒绝了该写入。", "The database refused this write.")
@@ -297,8 +297,8 @@ class _Judge:
         return [(guard.seq,)]
 
 
-async def _drive(connection: Any, program: Program[T], judge: _Judge | None = None) -> T:
-    """Feed a program its rows until it returns."""
+async def drive(connection: Any, program: Program[T], judge: _Judge | None = None) -> T:
+    """Feed a program its rows, on this connection and in its transaction, until it returns."""
     statements, copyings = load_postgres_statements(), load_copyings()
     try:
         step: Step = next(program)

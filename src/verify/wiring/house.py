@@ -20,6 +20,7 @@ from verify.store.contract import Program, Store, run
 from verify.store.postgres import migrate_postgres, open_postgres
 from verify.store.sqlite import SqliteStore, migrate_sqlite
 from verify.wiring.settings import Role, sqlite_path
+from verify.wiring.watch import watch_store
 
 POSTGRES = ("postgresql://", "postgres://")
 LAST_ROWS = 1000
@@ -80,8 +81,9 @@ async def open_public(
     # 1. The database, which refuses to open unless its own settings are right.
     store = await open_store(settings.database_url, read_only=read_only)
     try:
-        # 2. The end of the ledger is whole.
+        # 2. The end of the ledger is whole, and no restored backup's: the witness knows how far it had come.
         await store.read(check_ledger_end)
+        store = await watch_store(store, settings, writes=not read_only)
         # 3. The data keys: without them nobody can be found and nothing unsealed.
         data_keys = await asyncio.to_thread(_data_keys, settings)
         # 4. The desks.
