@@ -163,8 +163,8 @@ def full_entry(
     head = f'{{"number":"{one.number}{_HEAD[status]}{one.revision},"as_of":"'.encode()
     middle = b'%b,"holder":%b,"copy":' % (render_middle(one.face, agency, status), _encode(shown))
     chain = f',"replaced_by":{_text(one.replaced_by)},"replaces":{_text(one.replaces)}}}'
-    tail = f"{_status(since, reason, until)}{chain}".encode()
     last = one.copies[-1]
+    tail = f"{_status(since, reason, until)}{_all_copies(one.copies)}{chain}".encode()
     copies = tuple((copy.scan_code, _copy(copy, last)) for copy in one.copies)
     size = 3 * ENTRY_BYTES + len(head) + len(middle) + len(tail) + sum(150 + len(text) for _, text in copies)
     return FullEntry(seq, holds, agency, size, head, middle, tail, copies[-1][1], copies, tags)
@@ -208,6 +208,23 @@ def _copy(copy: Copy, last: Copy) -> bytes:
             "ended_at": None if copy.ended_at is None else instant(to_micros(copy.ended_at)),
         }
     )
+
+
+def _all_copies(copies: tuple[Copy, ...]) -> str:
+    """Every copy with its dates, once there is more than the original."""
+    if len(copies) == 1:
+        return ""
+    listed = [
+        {
+            "number": copy.number,
+            "state": copy.state,
+            "cause": copy.cause,
+            "issued_at": instant(to_micros(copy.issued_at)),
+            "ended_at": None if copy.ended_at is None else instant(to_micros(copy.ended_at)),
+        }
+        for copy in copies
+    ]
+    return f',"copies":{_encode(listed).decode()}'
 
 
 def _text(value: str | dt.date | None) -> str:
