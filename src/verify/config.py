@@ -18,7 +18,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = "sqlite:///data/verify.db"
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://…`."""
     redis_url: str | None = None
-    """Optional far cache and shared budgets."""
+    """Optional: budgets shared by all nodes, and the far cache. `redis://`, `rediss://`, `unix://`, or
+    `redis+cluster://` and `rediss+cluster://`; Redis 7 or Valkey. Nothing in it is trusted or missed when lost."""
+    far_cache: bool = False
+    """Keep answers in Redis for the other nodes; PostgreSQL only. What it costs and saves: lookup/README.md."""
+    budget_workers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Worker processes of all nodes together. Each grants its part of a budget by itself."""
     public_url: str = "http://127.0.0.1:8000"
     """Scheme and host that QR codes and documents carry, without a path."""
     keys_dir: Path = Path("keys")

@@ -25,6 +25,7 @@ LOOKUPS: Final = "verify_lookups"
 PROBLEMS: Final = "verify_problems"
 LEDGER_LOOKS: Final = "verify_ledger_looks"
 NEAR_ANSWERS: Final = "verify_near_answers"
+FAR_ANSWERS: Final = "verify_far_answers"
 STORE_READS: Final = "verify_store_reads"
 OPEN: Final = "verify_open"
 
@@ -35,6 +36,7 @@ _WORDS: Final = MappingProxyType(
         PROBLEMS: "Problems by code.",
         LEDGER_LOOKS: "Looks at the ledger head, each for all who waited.",
         NEAR_ANSWERS: "Numbers and faces answered from memory.",
+        FAR_ANSWERS: "Numbers and faces answered from the far cache.",
         STORE_READS: "Numbers and faces read from the store.",
         OPEN: "1 when everything that this worker needs is open.",
     }

@@ -60,11 +60,13 @@ _REASON = {
 class Agency(Scope):
     """An agency's name as it stands in answers, until an event about the agency ends it."""
 
-    __slots__ = ("json",)
+    __slots__ = ("code", "json", "name")
 
     def __init__(self, code: str, name: Words) -> None:
         """Render `name`."""
         super().__init__()
+        self.code = code
+        self.name = name
         self.json = _encode({"code": code, "name": name}).decode()
 
 

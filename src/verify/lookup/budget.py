@@ -1,7 +1,8 @@
 """Budgets: how much one source may ask, and how often one certificate or person may be asked about.
 
 Each bucket is one number, the instant at which it is full again (GCRA, as in ITU-T I.371), so an idle bucket
-needs no memory. Time is monotonic: a wall clock that jumps gives nothing away and takes nothing.
+needs no memory. Time is monotonic: a wall clock that jumps gives nothing away and takes nothing. The decision is
+always made here and at once; with Redis a worker may hold leased tokens beside its own share (`pool.py`).
 """
 
 import math
@@ -12,11 +13,17 @@ from collections.abc import Callable, Hashable
 
 import msgspec
 
+from verify.lookup.pool import Grant, Pool
+
 PERIOD_S = 60.0
 MISS_COST = 5
 """What a miss costs in all: walking numbers or names empties a budget five times as fast as using them."""
 MAX_BUCKETS = 65_536
 """Of each kind; about 12 MB. Beyond it the least recently used is forgotten, which is lenient to it alone."""
+LEASE_S = 10.0
+"""Leased tokens that were not used by then are let go: long held, they would come on top of a later period's."""
+ASK_AGAIN_S = 1.0
+"""Pause after Redis gave less than was asked for, or nothing."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -41,12 +48,21 @@ class Bucket:
     """One kind of budget: `quota` tokens that come back evenly over a period, for each key."""
 
     def __init__(
-        self, policy: str, quota: int, clock: Callable[[], float], max_keys: int = MAX_BUCKETS
+        self,
+        policy: str,
+        quota: int,
+        clock: Callable[[], float],
+        max_keys: int = MAX_BUCKETS,
+        *,
+        share: float = 1.0,
     ) -> None:
-        """`quota` tokens per `PERIOD_S`; 0 switches it off. `clock`: monotonic seconds."""
+        """`quota` tokens per `PERIOD_S`; 0 switches it off. `clock`: monotonic seconds.
+
+        `share`: the part of the quota that this bucket grants, one token at least.
+        """
         self._policy = policy
         self._quota = quota
-        self._step = PERIOD_S / quota if quota else 0.0
+        self._step = PERIOD_S / max(1.0, quota * share)
         self._clock = clock
         self._max_keys = max_keys
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
@@ -92,20 +108,145 @@ class Bucket:
                 return
 
 
+class Lease:
+    """What a worker holds for one key beside its share."""
+
+    __slots__ = ("again_at", "asked", "left", "tokens", "until")
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.tokens = 0
+        self.until = 0.0
+        self.left = 0
+        """Tokens that remained in Redis when it last answered."""
+        self.asked = False
+        self.again_at = 0.0
+
+
+class LeasedBucket(Bucket):
+    """A bucket whose share is half of what a worker's part would be, and whose other half lies in Redis.
+
+    Promises: all workers together grant no more than the quota, as long as `workers` is not less than their
+    number and Redis keeps what it was told; without Redis they grant half of it. Nobody waits.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        quota: int,
+        clock: Callable[[], float],
+        max_keys: int = MAX_BUCKETS,
+        *,
+        pool: Pool,
+        workers: int,
+    ) -> None:
+        """See `Bucket`; `workers` on all nodes together draw on `pool`."""
+        super().__init__(policy, quota, clock, max_keys, share=0.5 / workers)
+        self._pool = pool
+        self._pooled = quota // 2
+        self._block = max(1, self._pooled // 8)
+        self._leases: OrderedDict[Hashable, Lease] = OrderedDict()
+
+    def spend(self, key: Hashable, tokens: int = 1) -> Decision:
+        """Take leased tokens first, since they pass; then tokens of the share."""
+        if not self._quota:
+            return OFF
+        now = self._clock()
+        lease = self._lease(key, now)
+        if lease is not None and lease.tokens >= tokens:
+            lease.tokens -= tokens
+            mine = self._decision(max(self._full_at.get(key, now) - now, 0.0), 0)
+        else:
+            mine = super().spend(key, tokens)
+        self._provide(key, lease, now)
+        return self._told(mine, lease)
+
+    def charge(self, key: Hashable, tokens: int) -> None:
+        """Take tokens for what was already answered, leased ones first."""
+        if not self._quota:
+            return
+        now = self._clock()
+        lease = self._lease(key, now)
+        if lease is not None:
+            paid = min(lease.tokens, tokens)
+            lease.tokens -= paid
+            tokens -= paid
+        super().charge(key, tokens)
+        self._provide(key, lease, now)
+
+    def _lease(self, key: Hashable, now: float) -> Lease | None:
+        lease = self._leases.get(key)
+        if lease is not None and now >= lease.until:
+            lease.tokens = lease.left = 0
+            if not lease.asked and now >= lease.again_at:
+                del self._leases[key]
+                return None
+        return lease
+
+    def _provide(self, key: Hashable, lease: Lease | None, now: float) -> None:
+        """Ask for a block when half of the share is gone and little is leased."""
+        if self._full_at.get(key, now) - now <= PERIOD_S / 2 or not self._pooled or not self._pool.up:
+            return
+        if lease is None:
+            lease = self._leases[key] = Lease()
+            if len(self._leases) > self._max_keys:
+                self._leases.popitem(last=False)
+        if lease.asked or now < lease.again_at or lease.tokens * 2 > self._block:
+            return
+        lease.asked = True
+        taker = lease
+
+        def told(grant: Grant) -> None:
+            self._take(taker, grant)
+
+        self._pool.ask(self._policy, key, self._block, self._pooled, PERIOD_S, told)
+
+    def _take(self, lease: Lease, grant: Grant) -> None:
+        now = self._clock()
+        lease.asked = False
+        lease.tokens += grant.tokens
+        lease.left = grant.left
+        lease.until = now + LEASE_S
+        if grant.tokens < self._block:
+            lease.again_at = now + ASK_AGAIN_S
+
+    def _told(self, mine: Decision, lease: Lease | None) -> Decision:
+        """What remains, with what is leased and what Redis is thought to have."""
+        beside = lease.tokens + lease.left if lease is not None else self._pooled if self._pool.up else 0
+        if not beside or not mine.allowed:
+            return mine
+        return msgspec.structs.replace(mine, remaining=mine.remaining + beside)
+
+
 class Budgets:
-    """Both budgets of one process. Not shared: several workers each grant their own."""
+    """Both budgets of one process.
+
+    With a pool they are shared among all nodes. Without one each worker grants its own part of the quota, and
+    nothing is shared.
+    """
 
     def __init__(
         self,
         *,
         per_source: int,
         per_target: int,
+        workers: int = 1,
+        pool: Pool | None = None,
         clock: Callable[[], float] = time.monotonic,
         max_keys: int = MAX_BUCKETS,
     ) -> None:
-        """Look-ups a minute from one source, and about one target; 0 switches that budget off."""
-        self._source = Bucket("source", per_source, clock, max_keys)
-        self._target = Bucket("target", per_target, clock, max_keys)
+        """Look-ups a minute from one source, and about one target; 0 switches that budget off.
+
+        `workers`: how many processes, of all nodes together, grant from these budgets.
+        """
+
+        def bucket(policy: str, quota: int) -> Bucket:
+            if pool is None:
+                return Bucket(policy, quota, clock, max_keys, share=1 / workers)
+            return LeasedBucket(policy, quota, clock, max_keys, pool=pool, workers=workers)
+
+        self._source = bucket("source", per_source)
+        self._target = bucket("target", per_target)
 
     def spend(self, source: Hashable, target: Hashable | None = None) -> Decision:
         """Before a look-up. `target`: the number, scan code or `Lookup.person_target`, for personal look-ups.

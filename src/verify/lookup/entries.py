@@ -62,12 +62,16 @@ class Entries:
         """All agencies by code, with those just read at `seq`; kept when nothing newer is known of them."""
         if not names:
             return self._agencies
-        fresh = {code: Agency(code, name) for code, name in names.items()}
-        for code, agency in fresh.items():
+        fresh = {}
+        for code, name in names.items():
+            # One that lives stays: entries that hold it must end with it, and two reads may bring the same name.
+            if self.knows(code):
+                continue
+            agency = fresh[code] = Agency(code, name)
             agency.live = self._window.admits(f"agency:{code}", seq)
             if agency.live:
                 self._agencies[code] = agency
-        return self._agencies | fresh
+        return self._agencies | fresh if fresh else self._agencies
 
     def end_agency(self, code: str) -> None:
         """An event about the agency: every entry that shows its name ends."""

@@ -2,7 +2,8 @@
 
 What is in the cache is true as of the last look at the ledger head: every look drops what changed since the
 one before. The window remembers those changes while store reads are under way, because a read that began
-before a change must not bring back what a later look dropped.
+before a change must not bring back what a later look dropped; with a far cache it remembers them always, because
+what comes from there may be as old as anything ever written.
 """
 
 from collections import OrderedDict
@@ -13,7 +14,7 @@ from verify.errors import Unavailable, Words
 from verify.store.reads import Head
 
 MAX_CHANGES = 10_000
-"""Changes remembered number by number while reads are under way; beyond it, every older read is kept out."""
+"""Numbers and scopes whose last change is remembered; what is older than the oldest of them is kept out."""
 NEVER = 1 << 62
 """An end that no clock reaches, microseconds since 1970 UTC."""
 
@@ -54,15 +55,16 @@ E = TypeVar("E", bound=Entry)
 class Window:
     """What this process knows of the ledger."""
 
-    def __init__(self) -> None:
-        """Begin before the first look."""
+    def __init__(self, *, always: bool = False) -> None:
+        """Begin before the first look. `always`: remember changes also while no read is under way."""
         self.seq: int | None = None
         """The head as last seen."""
         self.changed: dict[str, int] = {}
-        """Sequence of the last known change of a number or scope, while a read under way may be older."""
+        """Sequence of the last known change of a number or scope, while it may matter; oldest first."""
         self.floor = 0
-        """No read older than this may enter the cache."""
+        """Nothing older than this may enter the cache."""
         self._reads = 0
+        self._always = always
 
     def advance(self, head: Head) -> None:
         """Take in one look. Raises Unavailable when the ledger is behind what was seen before: a restored
@@ -70,17 +72,28 @@ class Window:
         if self.seq is not None and head.seq < self.seq:
             what = Words("台账落后于已见状态，暂不作答。", "The ledger is behind what this node has seen.")
             raise Unavailable(what, hint="compare the ledger with its witness: verify audit")
+        if self._always and self.seq is None:  # the window begins where the first look looked back to
+            self.floor = head.changes[0].seq - 1 if head.changes else head.seq
         self.seq = head.seq
         if not head.complete:
-            self.floor = head.seq
-            self.changed.clear()
-        if self._reads:
-            for change in head.changes:
-                if (what_changed := change.number or change.scope) is not None:
-                    self.changed[what_changed] = change.seq
-            if len(self.changed) > MAX_CHANGES:
-                self.floor = head.seq
-                self.changed.clear()
+            self.end_all(head.seq)
+        elif self._reads or self._always:
+            self._remember(head)
+
+    def end_all(self, seq: int) -> None:
+        """Something at `seq` touches everything: nothing older may enter."""
+        self.floor = max(self.floor, seq)
+        self.changed.clear()
+
+    def _remember(self, head: Head) -> None:
+        changed = self.changed
+        for change in head.changes:
+            for what in (change.number, change.scope):
+                if what is not None:
+                    changed.pop(what, None)  # put at the end again, so that the oldest change stands first
+                    changed[what] = change.seq
+        while len(changed) > MAX_CHANGES:
+            self.floor = max(self.floor, changed.pop(next(iter(changed))))
 
     def begin_read(self) -> None:
         """A store read is about to be sent: changes are remembered from here on."""
@@ -89,7 +102,7 @@ class Window:
     def end_read(self) -> None:
         """Its puts are done, or it failed."""
         self._reads -= 1
-        if not self._reads:
+        if not self._reads and not self._always:
             self.changed.clear()
 
     def admits(self, what: str, seq: int) -> bool:

@@ -1,13 +1,14 @@
 """Look-ups: what an asker brings goes into the waiting set, and one look at the ledger answers all who wait.
 
-One flow: join → swap the set out → look at the head → drop what changed → answer from memory → read the rest →
-keep it. A request never joins a look that was already sent, so whatever was acknowledged before it came is
-seen. The picture and the decisions are in this room's README; `model/freshness.pml` is the same flow for Spin.
+One flow: join → swap the set out → look at the head → drop what changed → answer from memory → ask the far cache,
+if there is one → read the rest → keep it. A request never joins a look that was already sent, so whatever was
+acknowledged before it came is seen. The picture and the decisions are in this room's README; the models in
+`model/` are the same flow for Spin.
 """
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -17,19 +18,24 @@ from verify.certificate.name import fold_name, parse_name
 from verify.certificate.number import canonical_number
 from verify.certificate.scan_code import parse_scan_code
 from verify.errors import Unavailable, VerifyError, Words
-from verify.lookup.answer import FullEntry, NumberEntry, full_bytes, instant
+from verify.lookup.answer import Agency, FullEntry, NumberEntry, full_bytes, instant
 from verify.lookup.entries import Entries, read_identity
+from verify.lookup.far import FarCache, FarFace, FarNumber, Sought, far_face, far_number
 from verify.lookup.near import Near, Window
-from verify.lookup.waiting import Ask, Promised, Read, Reply, Rest, Steps, Waiting, fail, resolve
+from verify.lookup.waiting import Ask, Promised, Read, Reply, Rest, Seek, Steps, Waiting, fail, resolve
 from verify.proof.sealing import DataKeys
-from verify.store.contract import Program, Store
+from verify.store.contract import Program, Row, Store, run
 from verify.store.journal import to_micros
 from verify.store.personal import person_tag
-from verify.store.reads import Faces, Found, Head, Whole, look, read_faces, read_whole
+from verify.store.reads import WINDOW, Faces, Found, Head, Whole, look, read_faces, read_whole
 
 __all__ = ["Figures", "Lookup", "ReadsNow", "Reply"]
 
 T = TypeVar("T")
+
+LOOK_BACK = WINDOW - 500
+"""Changes that the first look takes in where there is a far cache, so that a node which has just started may use
+what others wrote before. Fewer than a look tells, because the head may move between its two statements."""
 
 
 class Figures(msgspec.Struct):
@@ -39,6 +45,8 @@ class Figures(msgspec.Struct):
     """Looks at the ledger head, each for all who waited."""
     near: int = 0
     """Numbers and faces answered from memory."""
+    far: int = 0
+    """Numbers and faces answered from the far cache."""
     read: int = 0
     """Numbers and faces read from the store."""
 
@@ -67,19 +75,22 @@ class Lookup:
         near_cache_bytes: int,
         deadline_s: float,
         revoked_public: bool = True,
+        far: FarCache | None = None,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         """Answer from `store`, with at most `near_cache_bytes` of memory for answers.
 
         `deadline_s`: seconds after which a question that the store has not answered is Unavailable.
-        `revoked_public`: False answers a revoked certificate as if it were unknown. `now`: aware wall clock.
+        `revoked_public`: False answers a revoked certificate as if it were unknown. `far`: asked before the
+        store; worth its while only where the store is far too. `now`: aware wall clock.
         """
         self._store = store
-        self._read_now = store.read_now if isinstance(store, ReadsNow) else None
+        self._far = far
+        self._read_now = store.read_now if isinstance(store, ReadsNow) and far is None else None
         self._keys = data_keys
         self._deadline_s = deadline_s
         self._now = now
-        self._window = Window()
+        self._window = Window(always=far is not None)
         self._numbers: Near[NumberEntry] = Near(near_cache_bytes * 5 // 8, self._window)
         self._full: Near[FullEntry] = Near(near_cache_bytes // 4, self._window)
         self._entries = Entries(self._window, data_keys, near_cache_bytes // 8, revoked_public=revoked_public)
@@ -126,6 +137,8 @@ class Lookup:
 
     async def close(self) -> None:
         """Stop the reads under way; those who wait are told Unavailable."""
+        if self._far is not None:
+            await self._far.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -206,19 +219,26 @@ class Lookup:
         assert self._read_now is not None
         try:
             read = next(steps)
-            while True:
+            while isinstance(read, Read):  # there is no far cache where reads do not suspend
                 read = steps.send(self._read_now(read.program))
+            raise AssertionError(read)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # StopIteration.value is untyped in typeshed
 
     async def _drive(self, steps: Steps[T], deadline: float) -> T:
         try:
             async with asyncio.timeout_at(deadline):
-                read = next(steps)
+                step = next(steps)
                 while True:
-                    read = steps.send(await self._store.read(read.program, snapshot=read.snapshot))
+                    step = steps.send(await self._ask_for(step))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # as above
+
+    async def _ask_for(self, step: Read | Seek) -> Any:
+        if isinstance(step, Read):
+            return await self._store.read(step.program, snapshot=step.snapshot)
+        assert self._far is not None
+        return await self._far.seek(step.numbers, step.faces)
 
     # --- the flow ---------------------------------------------------------------------------------------
 
@@ -230,7 +250,9 @@ class Lookup:
         codes = [ask.scan_code for ask in waiting.asks if ask.scan_code is not None]
         tags = [ask.tag for ask in waiting.asks if ask.tag is not None]
         # 2. The head, what changed since the last look, and then what codes and tags lead to.
-        head, found = yield Read(partial(look, self._window.seq, codes, tags), snapshot=False)
+        first = self._far is not None and self._window.seq is None
+        program = partial(_look_back, codes, tags) if first else partial(look, self._window.seq, codes, tags)
+        head, found = yield Read(program, snapshot=False)
         # 3. After this, what is in memory is true as of that head.
         self._drop(head)
         self.figures.looks += 1
@@ -243,13 +265,17 @@ class Lookup:
 
     def _fetch(self, rest: Rest) -> Steps[None]:
         """Read what memory had not, keep it unless something newer is known, and answer."""
-        # 5. Numbers alone need no copies and no holder.
+        # 5. The far cache: what it has is used only where the window knows that it still holds.
+        if self._far is not None:
+            sought: Sought = yield Seek(list(rest.numbers), list(rest.wanted))
+            self._take_sought(sought, rest)
+        # 6. Numbers alone need no copies and no holder.
         if rest.numbers:
             faces: Faces = yield Read(
                 partial(read_faces, list(rest.numbers), self._entries.knows), snapshot=False
             )
             self._take_faces(faces, rest)
-        # 6. The full face needs both.
+        # 7. The full face needs both.
         if rest.asks:
             whole: Whole = yield Read(
                 partial(read_whole, list(rest.wanted), self._entries.knows), snapshot=True
@@ -266,14 +292,15 @@ class Lookup:
                 self._numbers.drop(change.number, change.seq)
                 self._full.drop(change.number, change.seq)
             elif change.scope is not None:
-                self._drop_scope(change.scope)
+                self._drop_scope(change.scope, change.seq)
 
-    def _drop_scope(self, scope: str) -> None:
+    def _drop_scope(self, scope: str, seq: int) -> None:
         """No answer here depends on a key or on the trust list; an unknown scope may touch anything."""
         kind, _, name = scope.partition(":")
         if kind == "agency":
             self._entries.end_agency(name)
         elif kind not in ("key", "trust"):
+            self._window.end_all(seq)
             self._drop_all()
 
     def _drop_all(self) -> None:
@@ -297,38 +324,76 @@ class Lookup:
                 ask.numbers = found.tags.get(ask.tag, ())
             elif (number := found.scan_codes.get(ask.scan_code or "")) is not None:
                 ask.numbers = (number,)
-            missing = [number for number in ask.numbers if not self._holds(number, ask, rest)]
+            for number in ask.numbers:
+                self._recall(number, ask, rest)
+        self._answer_held(asks, rest)
+
+    def _recall(self, number: str, ask: Ask, rest: Rest) -> None:
+        """Take the face from memory, if it is there with this tag or copy among those that lead to it."""
+        entry = self._full.get(number, rest.at)
+        if entry is not None and ask.leads_to(entry):
+            self.figures.near += 1
+            rest.have[number] = entry
+
+    def _answer_held(self, asks: list[Ask], rest: Rest) -> None:
+        """Answer those who want no more than `rest` has; what the others want is read."""
+        rest.asks, rest.wanted = [], set()
+        have = rest.have
+        for ask in asks:
+            missing = [one for one in ask.numbers if one not in have or not ask.leads_to(have[one])]
             if ask.numbers and not missing:
-                self._reply(ask, rest, rest.have)
+                self._reply(ask, rest, have)
                 continue
             rest.asks.append(ask)
             # Whoever found nothing reads a row that is not there, as one reads a row that may not be shown.
             rest.wanted.update(missing or [ask.tag.hex() if ask.tag is not None else f"{ask.scan_code}"])
 
-    def _holds(self, number: str, ask: Ask, rest: Rest) -> bool:
-        """Whether memory has the face, with this tag or copy among those that lead to it."""
-        entry = self._full.get(number, rest.at)
-        if entry is None or not ask.leads_to(entry):
-            return False
-        self.figures.near += 1
-        rest.have[number] = entry
-        return True
+    def _take_sought(self, sought: Sought, rest: Rest) -> None:
+        """What the far cache had, as far as it still holds; the others stay in `rest`."""
+        for one in sought.numbers:
+            if one.number in rest.numbers and self._still_holds(one):
+                agencies = self._entries.take_agencies(one.names, one.seq)
+                if self._take_row(one.row, agencies, one.seq, rest) is not None:
+                    self.figures.far += 1
+        for face in sought.faces:
+            if face.number in rest.wanted and rest.at < face.until and self._still_holds(face):
+                agency = self._entries.take_agencies(face.names, face.seq)[face.agency]
+                entry = rest.have[face.number] = face.entry(agency)
+                self._full.put(face.number, entry)
+                self.figures.far += 1
+        if sought.faces:
+            self._answer_held(rest.asks, rest)
+
+    def _still_holds(self, one: FarNumber | FarFace) -> bool:
+        """Whether the window covers the entry's sequence and knows no later change of what it depends on."""
+        window = self._window
+        return (
+            window.seq is not None
+            and one.seq <= window.seq
+            and window.admits(one.number, one.seq)
+            and window.admits(f"agency:{one.agency}", one.seq)
+        )
 
     def _take_faces(self, faces: Faces, rest: Rest) -> None:
         _assert_not_older(faces.seq, rest.seq)
         agencies = self._entries.take_agencies(faces.agencies, faces.seq)
-        when = rest.as_of.encode()
         self.figures.read += len(rest.numbers)
         for row in faces.rows:
-            entry = self._entries.for_number(row, agencies, faces.seq, rest.at)
-            if entry is None:
-                continue
-            self._numbers.put(row[0], entry)
-            reply = Reply((b"".join((entry.head, when, entry.middle, entry.tail)),), rest.as_of)
-            resolve(rest.numbers.pop(row[0]), reply)
+            entry = self._take_row(row, agencies, faces.seq, rest)
+            if self._far is not None and entry is not None and self._window.admits(row[0], faces.seq):
+                self._far.keep(far_number(row, faces.seq, entry.scope.name))
         miss = Reply((), rest.as_of)
         for futures in rest.numbers.values():
             resolve(futures, miss)
+
+    def _take_row(self, row: Row, agencies: Mapping[str, Agency], seq: int, rest: Rest) -> NumberEntry | None:
+        """Render one row as it was at `seq`, keep it and answer; None when the public may not see it."""
+        entry = self._entries.for_number(row, agencies, seq, rest.at)
+        if entry is not None:
+            self._numbers.put(row[0], entry)
+            answer = b"".join((entry.head, rest.as_of.encode(), entry.middle, entry.tail))
+            resolve(rest.numbers.pop(row[0]), Reply((answer,), rest.as_of))
+        return entry
 
     def _take_whole(self, whole: Whole, rest: Rest) -> None:
         _assert_not_older(whole.seq, rest.seq)
@@ -345,6 +410,8 @@ class Lookup:
             if entry is not None:
                 rest.have[number] = entry
                 self._full.put(number, entry)
+                if self._far is not None and self._window.admits(number, whole.seq):
+                    self._far.keep(far_face(number, entry))
         for ask in rest.asks:
             failed = next((broken[number] for number in ask.numbers if number in broken), None)
             if failed is not None:
@@ -368,3 +435,9 @@ def _assert_not_older(seq: int, looked_at: int) -> None:
             "读到的数据早于已见台账。", "The store answered with an older state than it showed before."
         )
         raise Unavailable(what, hint="look-ups must read from the primary")
+
+
+def _look_back(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[tuple[Head, Found | None]]:
+    """The first look where there is a far cache: as `look`, with the changes before the head."""
+    ((seq,),) = yield from run("read_seq")
+    return (yield from look(max(0, seq - LOOK_BACK), scan_codes, tags))

@@ -35,7 +35,14 @@ class Read(NamedTuple):
     snapshot: bool
 
 
-Steps = Generator[Read, Any, T]
+class Seek(NamedTuple):
+    """A question to the far cache: numbers alone, and full faces."""
+
+    numbers: list[str]
+    faces: list[str]
+
+
+Steps = Generator[Read | Seek, Any, T]
 """A part of the flow: it yields reads, is sent what they returned, and does no I/O of its own."""
 
 

@@ -14,7 +14,16 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from verify.config import Settings
-from verify.telemetry import LEDGER_LOOKS, NEAR_ANSWERS, OPEN, STORE_READS, Readings, log, setup_logging
+from verify.telemetry import (
+    FAR_ANSWERS,
+    LEDGER_LOOKS,
+    NEAR_ANSWERS,
+    OPEN,
+    STORE_READS,
+    Readings,
+    log,
+    setup_logging,
+)
 from verify.web.assets import load_assets
 from verify.web.framework import build_framework
 from verify.web.openapi import build_document
@@ -83,7 +92,9 @@ def build_app(settings: Settings, role: Role) -> App:
 
 
 def _public_desk(house: House) -> PublicDesk:
-    return PublicDesk(house.store, house.lookup, house.budgets, house.checker)
+    shared = house.shared
+    redis_up = None if shared is None else lambda: shared.link.up
+    return PublicDesk(house.store, house.lookup, house.budgets, house.checker, redis_up)
 
 
 def _readings(house: Opening[House]) -> Readings:
@@ -100,6 +111,7 @@ def _readings(house: Opening[House]) -> Readings:
         OPEN: lambda: float(house.get() is not None),
         LEDGER_LOOKS: figure("looks"),
         NEAR_ANSWERS: figure("near"),
+        FAR_ANSWERS: figure("far"),
         STORE_READS: figure("read"),
     }
 

@@ -9,9 +9,13 @@ from pathlib import Path
 import msgspec
 
 from verify.config import Settings
-from verify.errors import LedgerBroken, NotReady, VerifyError, Words
+from verify.errors import BadSettings, LedgerBroken, NotReady, VerifyError, Words
 from verify.lookup.budget import Budgets
 from verify.lookup.check import Checker
+from verify.lookup.far import FarCache
+from verify.lookup.link import SCHEMES
+from verify.lookup.link import Link as RedisLink
+from verify.lookup.pool import Pool
 from verify.lookup.scan import Lookup
 from verify.proof.datafile import FILE_NAME, load_data_keys
 from verify.proof.ledger import START, Head, Link, check_chain
@@ -27,6 +31,19 @@ LAST_ROWS = 1000
 """Ledger lines whose chain is followed at start; `verify audit` follows all."""
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """What this process shares with other nodes through Redis. All of it may be missing at any time."""
+
+    link: RedisLink
+    pool: Pool
+    far: FarCache | None
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self.pool.close()
+        await self.link.close()
+
+
 class House(msgspec.Struct, frozen=True):
     """What answers the public. Close it when done."""
 
@@ -37,10 +54,13 @@ class House(msgspec.Struct, frozen=True):
     lookup: Lookup
     budgets: Budgets
     checker: Checker
+    shared: Shared | None
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
         await self.lookup.close()
+        if self.shared is not None:
+            await self.shared.close()
         await self.store.close()
 
 
@@ -86,13 +106,16 @@ async def open_public(
         store = await watch_store(store, settings, writes=not read_only)
         # 3. The data keys: without them nobody can be found and nothing unsealed.
         data_keys = await asyncio.to_thread(_data_keys, settings)
-        # 4. The desks.
+        # 4. Redis, if there is to be one: a link that connects by itself, now or later.
+        shared = _open_shared(settings, data_keys)
+        # 5. The desks.
         lookup = Lookup(
             store,
             data_keys=data_keys,
             near_cache_bytes=settings.near_cache_bytes,
             deadline_s=settings.read_deadline_ms / 1000,
             revoked_public=settings.revoked_public,
+            far=None if shared is None else shared.far,
             now=now,
         )
         checker = Checker(
@@ -102,11 +125,34 @@ async def open_public(
             revoked_public=settings.revoked_public,
             now=now,
         )
-        budgets = Budgets(per_source=settings.budget_per_source, per_target=settings.budget_per_target)
-        return House(settings, role, store, data_keys, lookup, budgets, checker)
+        budgets = Budgets(
+            per_source=settings.budget_per_source,
+            per_target=settings.budget_per_target,
+            workers=settings.budget_workers,
+            pool=None if shared is None else shared.pool,
+        )
+        return House(settings, role, store, data_keys, lookup, budgets, checker, shared)
     except BaseException:
         await store.close()
         raise
+
+
+def _open_shared(settings: Settings, data_keys: DataKeys) -> Shared | None:
+    """The far cache only beside a networked register: a file answers sooner than Redis could.
+
+    Raises BadSettings for an address that is none; whether anything answers there is seen later.
+    """
+    if settings.redis_url is None:
+        return None
+    if not settings.redis_url.startswith(SCHEMES):
+        what = Words("VERIFY_REDIS_URL 的格式有误。", "VERIFY_REDIS_URL is no address of a Redis server.")
+        raise BadSettings(what, hint=f"it begins with one of: {' '.join(SCHEMES)}")
+    link = RedisLink(settings.redis_url)
+    link.start()
+    far = None
+    if settings.far_cache and settings.database_url.startswith(POSTGRES):
+        far = FarCache(link, data_keys, revoked_public=settings.revoked_public)
+    return Shared(link, Pool(link, data_keys), far)
 
 
 async def open_store(url: str, *, read_only: bool) -> Store:

@@ -1,6 +1,7 @@
 """What every public door shares: the opened desk, the finished header lists, limits, and how errors are told."""
 
 import datetime as dt
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,6 +30,8 @@ class PublicDesk(msgspec.Struct, frozen=True):
     lookup: Lookup
     budgets: Budgets
     checker: Checker
+    redis_up: Callable[[], bool] | None = None
+    """Whether Redis answers; None where there is to be none."""
 
 
 class PublicHalf:

@@ -36,14 +36,26 @@ class Readiness:
         self._probes: dict[str, Probe] = {"opening": self._opening, "store": self._store}
 
     async def reply(self) -> Reply:
-        """200 when every probe passes, else 503 with what failed; why is in the log and never here."""
+        """200 when every probe passes, else 503 with what failed; why is in the log and never here.
+
+        What is only `degraded` takes nobody out of service: without Redis a node answers as truly, and budgets
+        are stricter.
+        """
         outcomes = await asyncio.gather(*(_ask(probe) for probe in self._probes.values()))
-        checks = dict(zip(self._probes, outcomes, strict=True))
+        checks = dict(zip(self._probes, outcomes, strict=True)) | self._degraded()
         ready = all(outcome == "passed" for outcome in outcomes)
         body = _encode({"ready": ready, "checks": checks})
         if ready:
             return Reply(200, self._half.headers.json, body)
         return Reply(503, [*self._half.headers.json, (b"retry-after", str(RETRY_S).encode())], body)
+
+    def _degraded(self) -> dict[str, str]:
+        """What the process can do without."""
+        try:
+            redis_up = self._half.opening.now().redis_up
+        except VerifyError:
+            return {}
+        return {} if redis_up is None else {"redis": "passed" if redis_up() else "degraded"}
 
     async def _opening(self) -> None:
         if self._half.opening.trouble is not None:
