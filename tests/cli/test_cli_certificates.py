@@ -226,9 +226,11 @@ def test_a_backup_comes_back_and_holds_what_it_held(shell: Shell) -> None:
     made = shell.json("backup", str(shell.folder / "backup"))
     shell("revoke", number, "--reason", "OBTAINED_BY_FRAUD")
     told = shell("restore", str(shell.folder / "backup"), code=1).stderr
+    assert "--accept-loss" in told
+    told = shell("restore", str(shell.folder / "backup"), "--accept-loss", code=1).stderr
     assert "--force" in told
     shell("lookup", number, code=1)
-    back = shell.json("restore", str(shell.folder / "backup"), "--force")
+    back = shell.json("restore", str(shell.folder / "backup"), "--force", "--accept-loss")
     assert (back["seq"], back["hash"]) == (made["seq"], made["hash"])
     assert Path(back["aside"]).exists()
     shell("lookup", number)

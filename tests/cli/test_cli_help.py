@@ -15,9 +15,10 @@ PROMISED = {
     "agency reinstate", "filing add", "filing list", "filing end", "key create", "key list", "key activate",
     "key retire", "key compromise", "credential create", "credential list", "credential revoke", "issue",
     "suspend", "reinstate", "revoke", "reissue", "show", "history", "lookup", "check", "audit", "backup",
-    "restore", "config",
+    "restore", "config", "recover status", "recover guard", "recover alone", "recover promote", "recover accept",
+    "migrate", "witness",
 }  # fmt: skip
-SILENT = {"serve", "demo"}
+SILENT = {"serve", "demo", "recover guard", "recover alone", "recover accept", "witness"}
 """Commands that print no data."""
 
 
@@ -37,7 +38,7 @@ def test_every_promised_command_is_there() -> None:
     assert EVERY.keys() >= PROMISED
 
 
-@pytest.mark.parametrize("path", [*EVERY, "", "agency", "filing", "key", "credential"])
+@pytest.mark.parametrize("path", [*EVERY, "", "agency", "filing", "key", "credential", "recover"])
 def test_help_shows_an_example_of_the_command_itself(path: str) -> None:
     result = CliRunner().invoke(main, [*path.split(), "--help"])
     assert result.exit_code == 0

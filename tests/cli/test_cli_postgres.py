@@ -41,7 +41,6 @@ def test_an_installation_on_postgresql_lives_and_is_audited(
         assert {(f["check"], f["where"]) for f in report["findings"]} == {
             ("status-fold", f"certificate {first}")
         }
-        assert "pg_basebackup" in bare("backup", str(bare.folder / "backup"), code=2).stderr
 
 
 async def _unrevoke(dsn: str) -> None:

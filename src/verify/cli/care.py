@@ -1,43 +1,18 @@
 """`audit`, `backup`, `restore`."""
 
-import datetime as dt
-import hashlib
-import os
 from pathlib import Path
 
 import click
-import msgspec
 
 from verify.cli import errand
-from verify.errors import BadSettings, LedgerBroken, NotReady, Words
+from verify.errors import Words
 from verify.office.audit import Report
 from verify.office.audit import audit as run_audit
-from verify.proof.ledger import Head, Link, check_chain
-from verify.store.backup import copy_sqlite
-from verify.store.contract import Program, run
-from verify.store.sqlite import SqliteStore
+from verify.wiring.care import Restored, make_backup, restore_backup
 from verify.wiring.desks import OfficeHouse
-from verify.wiring.house import POSTGRES
-from verify.wiring.settings import sqlite_path
 
-DATABASE = "verify.db"
-MANIFEST = "manifest.json"
-PAGE = 5000
 FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a backup holds."""
-
-    format: int
-    made_at: dt.datetime
-    """UTC."""
-    seq: int
-    """The last ledger entry inside; note it elsewhere, and no older backup can pass for this one."""
-    hash: str
-    """Its hash, hex."""
-    sha256: str
-    """Of the database file."""
+FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
 @click.command()
@@ -83,22 +58,20 @@ def audit(as_json: bool) -> None:
 def backup(dest: Path, as_json: bool) -> None:
     """Copy the register into a new folder while the service runs.
 
-    Key files are not in it: keep their copies elsewhere, with other hands. DEST must not exist or be empty.
+    SQLite: its own online backup. PostgreSQL: one moment of every table; for a loss of seconds instead of hours,
+    archive the WAL beside pg_basebackup as well. Key files are not in it: keep their copies elsewhere, with other
+    hands. DEST must not exist or be empty.
 
     \b
     Example:
       verify backup /mnt/backup/2026-11-21
     """
-    path = _embedded()
-    dest.mkdir(parents=True, exist_ok=True)
-    copy_sqlite(path, dest / DATABASE)
-    head = errand.run(_follow(dest / DATABASE))
-    manifest = Manifest(1, dt.datetime.now(dt.UTC), head.seq, head.hash.hex(), _digest(dest / DATABASE))
-    _write(dest / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    tell = (lambda table: click.echo(f"backup: {table}", err=True)) if errand.is_terminal() else _quietly
+    manifest = errand.run(make_backup(errand.settings(), dest, tell))
     if as_json:
         errand.put_json(manifest)
     else:
-        click.echo(f"{dest / DATABASE}: ledger entry {head.seq}, {head.hash.hex()}")
+        click.echo(f"{dest}: ledger entry {manifest.seq}, {manifest.hash}")
     keys = errand.settings().keys_dir
     errand.note(
         Words(
@@ -111,49 +84,62 @@ def backup(dest: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("source", type=FOLDER)
 @click.option(
-    "--force", is_flag=True, help="Put it in the place of the present register, which is kept aside."
+    "--journal", multiple=True, type=FILE, help="Journal of a node; every node's. Default: VERIFY_JOURNAL."
+)
+@click.option(
+    "--force", is_flag=True, help="SQLite: put it in the place of the present register, which is kept aside."
+)
+@click.option(
+    "--accept-loss", is_flag=True, help="Changes after the backup are lost for good; go on without them."
+)
+@click.option(
+    "--allow-gaps", is_flag=True, help="The journal has gaps; apply what is there under new entries."
 )
 @errand.json_option
-def restore(source: Path, force: bool, as_json: bool) -> None:
-    """Put a backup in place, after following its whole ledger. Stop the service first.
+def restore(
+    source: Path, journal: tuple[Path, ...], force: bool, accept_loss: bool, allow_gaps: bool, as_json: bool
+) -> None:
+    """Put a backup in place, and apply to it what the journal knows of the time after. Stop the service first.
 
-    Changes made after the backup are lost, revocations among them: compare the ledger entry it shows with what
-    you noted of the register before. Then: verify audit.
+    A register must not take back a revocation: without journal or witness it is refused unless the loss is accepted
+    by name. PostgreSQL: VERIFY_DATABASE_URL names an empty database. Then: verify audit.
 
     \b
     Example:
-      verify restore /mnt/backup/2026-11-21
+      verify restore /mnt/backup/2026-11-21 --journal /mnt/other/verify.journal --force
     """
-    path = _embedded()
-    manifest = _manifest(source)
-    if _digest(source / DATABASE) != manifest.sha256:
-        what = Words("备份文件与清单不符。", "The database in the backup is not the one of its manifest.")
-        raise LedgerBroken(what, hint="use another backup")
-    if path.exists() and not force:
-        what = Words(f"{path} 已存在。", f"{path} exists; nothing was overwritten.")
-        raise NotReady(
-            what, hint="stop the service, then run it again with --force; the present one is kept aside"
+    restored = errand.run(
+        restore_backup(
+            errand.settings(), source,
+            journals=journal, force=force, loss_accepted=accept_loss, gaps_allowed=allow_gaps,
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.restored")
-    draft.unlink(missing_ok=True)
-    copy_sqlite(source / DATABASE, draft)
-    head = errand.run(_follow(draft))
-    if (head.seq, head.hash.hex()) != (manifest.seq, manifest.hash):
-        draft.unlink()
-        what = Words(
-            "备份的台账与清单不符。", "The ledger in the backup does not end where its manifest says."
-        )
-        raise LedgerBroken(what, hint="use another backup")
-    aside = _set_aside(path) if path.exists() else None
-    draft.replace(path)
+    )  # fmt: skip
     if as_json:
-        errand.put_json({"restored": str(path), "seq": head.seq, "hash": head.hash.hex(), "aside": aside})
+        errand.put_json(restored)
     else:
-        click.echo(
-            f"{path}: ledger entry {head.seq}, {head.hash.hex()}" + (f"; before: {aside}" if aside else "")
-        )
-        click.echo("next: verify audit")
+        _put_restored(restored)
+
+
+def _put_restored(restored: Restored) -> None:
+    what = restored.replayed
+    click.echo(f"{restored.restored}: ledger entry {restored.seq}, {restored.hash}")
+    if restored.aside:
+        click.echo(f"before: {restored.aside}")
+    click.echo(f"backup ended at {restored.backup_seq}; {what.changes} later changes applied")
+    for words, lost in (
+        ("lost certificates, their numbers spent: issue again", what.lost_certificates),
+        ("lost copies: reissue once more", what.lost_copies),
+        ("lost API keys: make new ones", what.lost_credentials),
+        ("keys without their X.509 certificate", what.lost_key_certificates),
+        ("ledger entries that nobody has", tuple(str(seq) for seq in what.missing)),
+    ):
+        if lost:
+            click.echo(f"{words} ({len(lost)}): {' '.join(lost)}")
+    click.echo("next: verify audit")
+
+
+def _quietly(table: str) -> None:
+    """Nobody watches."""
 
 
 def _put(report: Report) -> None:
@@ -164,66 +150,3 @@ def _put(report: Report) -> None:
     if report.count > len(report.findings):
         click.echo(f"… and {report.count - len(report.findings)} more")
     click.echo("everything agrees" if not report.count else f"{report.count} disagreements")
-
-
-def _embedded() -> Path:
-    url = errand.settings().database_url
-    if url.startswith(POSTGRES):
-        what = Words("该命令只用于 SQLite。", "This command is for the embedded register.")
-        raise BadSettings(what, hint="for PostgreSQL use pg_basebackup with WAL archiving")
-    return sqlite_path(url)
-
-
-async def _follow(path: Path) -> Head:
-    """The head of a database, after following its whole chain. Raises LedgerBroken, NotReady."""
-    store = SqliteStore(path, read_only=True)
-    try:
-        return await store.read(_whole_chain)
-    finally:
-        await store.close()
-
-
-def _whole_chain() -> Program[Head]:
-    ((seq, digest),) = yield from run("read_head")
-    head = check_chain(())
-    while rows := (yield from run("read_events", head.seq, PAGE)):
-        head = check_chain((Link(row[0], row[4].encode(), row[5]) for row in rows), head)
-    if head != Head(seq, digest):
-        what = Words("台账末尾与其记录的头不一致。", "The ledger does not end where its head says.")
-        raise LedgerBroken(what, hint="use another backup")
-    return head
-
-
-def _manifest(source: Path) -> Manifest:
-    try:
-        return msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        what = Words(f"{source} 不是备份。", f"{source} is no backup: its {MANIFEST} is missing or damaged.")
-        raise NotReady(what, hint="name the folder that `verify backup` made") from error
-
-
-def _set_aside(path: Path) -> str:
-    """Move a register out of the way, its log with it, so that nothing is lost and nothing is mixed."""
-    stamp = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
-    aside = path.with_name(f"{path.name}.before-{stamp}")
-    for end in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + end)
-        if file.exists():
-            file.replace(aside.with_name(aside.name + end))
-    return str(aside)
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        what = Words(f"无法读取 {path}。", f"{path} cannot be read.")
-        raise NotReady(what, hint="name the folder that `verify backup` made") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

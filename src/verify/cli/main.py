@@ -3,7 +3,7 @@
 import click
 
 from verify import __version__
-from verify.cli import agency, ask, care, change, demo, issue, keys, setup
+from verify.cli import agency, ask, care, change, demo, issue, keys, recovery, setup, witness
 from verify.cli.errand import Commands
 
 
@@ -40,6 +40,9 @@ for command in (
     care.audit,
     care.backup,
     care.restore,
+    recovery.recover,
+    recovery.migrate,
+    witness.witness,
     demo.demo,
 ):
     main.add_command(command)

@@ -14,7 +14,7 @@ from verify.wiring.settings import FILE_NAME
 from verify.wiring.setup import Done, set_up, write_settings_file
 
 _SECRET = ("key_passphrase",)
-_URLS = ("database_url", "redis_url")
+_URLS = ("database_url", "redis_url", "witness")
 
 
 @click.command()

@@ -17,7 +17,7 @@ import msgspec
 from verify.errors import Conflict, NotReady, Words
 from verify.proof.ledger import Head
 from verify.store.fence import LONGEST_LEASE_MS, READ_TIMELINE, SHORTEST_LEASE_MS
-from verify.store.primary import split_hosts
+from verify.store.primary import connect_primary, split_hosts
 
 MARGIN_S = 0.5
 """Waited beyond the lease: clocks of two machines do not run at quite one speed."""
@@ -63,6 +63,17 @@ async def show_servers(dsn: str) -> list[Server]:
     return list(await asyncio.gather(*(_show(one) for one in split_hosts(dsn))))
 
 
+async def find_standby(dsn: str) -> str:
+    """The address of the one standby among the hosts of `dsn`. Raises Conflict when there is none, or several."""
+    each = split_hosts(dsn)
+    shown = await show_servers(dsn)
+    found = [one for one, server in zip(each, shown, strict=True) if server.role == "standby"]
+    if len(found) != 1:
+        what = Words(f"找到 {len(found)} 个备库。", f"{len(found)} standbys answer at this address.")
+        raise Conflict(what, hint="name it: verify recover promote --url postgresql://…STANDBY…")
+    return found[0]
+
+
 async def guard(dsn: str, lease_ms: int) -> None:
     """From now on nothing is answered unless the standby followed less than a lease ago.
 
@@ -72,7 +83,7 @@ async def guard(dsn: str, lease_ms: int) -> None:
     if not SHORTEST_LEASE_MS <= lease_ms <= LONGEST_LEASE_MS:
         what = Words("租期须为 3 至 10 秒。", "A lease is between 3 and 10 seconds.")
         raise Conflict(what, hint="verify recover guard --lease 5")
-    async with _server(dsn) as primary:
+    async with _server(dsn, newest=True) as primary:
         if await primary.fetchval("select pg_is_in_recovery()"):
             raise _not_primary()
         await _assert_one_standby(primary)
@@ -85,7 +96,7 @@ async def stand_alone(dsn: str) -> None:
     Do this only when the standby is certainly gone for good: a primary that was replaced must not be told so.
     Raises Conflict while the server still waits for a standby.
     """
-    async with _server(dsn) as primary:
+    async with _server(dsn, newest=True) as primary:
         if await primary.fetchval("select pg_is_in_recovery()"):
             raise _not_primary()
         if await primary.fetchval("show synchronous_standby_names"):
@@ -232,12 +243,14 @@ def _where(dsn: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _server(dsn: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """This one server, whatever it is: no choice among several."""
+async def _server(dsn: str, *, newest: bool = False) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """This one server, whatever it is; or, of several, the newest primary."""
+    named = {"application_name": "verify-recover"}
     try:
-        connection = await asyncpg.connect(
-            dsn, timeout=5, server_settings={"application_name": "verify-recover"}
-        )
+        if newest:
+            connection = await connect_primary(dsn, timeout=5, server_settings=named)
+        else:
+            connection = await asyncpg.connect(dsn, timeout=5, server_settings=named)
     except _BROKEN as error:
         what = Words("无法连接该数据库。", "This server cannot be reached.")
         raise NotReady(what, hint=f"check its address and that it runs: {error}") from error

@@ -8,12 +8,14 @@ from pathlib import Path
 import msgspec
 
 from verify.config import Settings
-from verify.errors import Words
+from verify.errors import NotReady, Words
 from verify.office.office import open_office
 from verify.proof.datafile import FILE_NAME as DATA_FILE
 from verify.proof.datafile import create_data_keys
 from verify.proof.keyfiles import KeyStore
 from verify.proof.secretfiles import write_secret
+from verify.store.postgres import grant_postgres
+from verify.wiring.care import witness_first
 from verify.wiring.house import POSTGRES, check_ledger_end, migrate, open_store, utc_now
 from verify.wiring.settings import sqlite_path
 
@@ -24,7 +26,7 @@ class Done(msgspec.Struct, frozen=True):
     """One step of an installation."""
 
     what: str
-    """`database`, `passphrase`, `data-keys`, `root-key`, `settings`."""
+    """`database`, `roles`, `passphrase`, `data-keys`, `root-key`, `witness`, `settings`."""
     where: str
     fresh: bool
     """False when it was there already."""
@@ -39,6 +41,8 @@ async def set_up(settings: Settings, operator: Words, actor: str) -> tuple[Setti
     """
     done = []
     done.append(await _database(settings.database_url))
+    if settings.database_url.startswith(POSTGRES):
+        done.append(await _roles(settings.database_url))
     settings, step = _passphrase(settings)
     done.append(step)
     secret = settings.key_passphrase or ""
@@ -48,6 +52,8 @@ async def set_up(settings: Settings, operator: Words, actor: str) -> tuple[Setti
         await asyncio.to_thread(create_data_keys, settings.keys_dir, secret)
     done.append(Done("data-keys", str(data_file), fresh))
     done.append(await _root(settings, secret, operator, actor))
+    if done[-1].fresh and (where := await witness_first(settings)) is not None:
+        done.append(Done("witness", where, fresh=True))
     return settings, done
 
 
@@ -57,6 +63,18 @@ async def _database(url: str) -> Done:
     path = sqlite_path(url)
     fresh = not path.exists()
     return Done("database", str(path), fresh, note=f"schema {await migrate(url)}")
+
+
+async def _roles(url: str) -> Done:
+    """The two roles of nodes; an installation whose login may not make them works without, under that login."""
+    try:
+        await grant_postgres(url)
+    except NotReady as error:
+        return Done("roles", "postgresql", fresh=False, note=f"not made ({error.hint}); nodes use this login")
+    lines = "grant verify_office to OFFICE_LOGIN; grant verify_public to PUBLIC_LOGIN;"
+    return Done(
+        "roles", "verify_office, verify_public", fresh=False, note=f"give nodes their own logins: {lines}"
+    )
 
 
 def write_settings_file(path: Path, settings: Settings) -> Done:
@@ -126,8 +144,17 @@ def _settings_text(settings: Settings) -> str:
         f"VERIFY_BUDGET_PER_SOURCE={settings.budget_per_source}",
         f"VERIFY_BUDGET_PER_TARGET={settings.budget_per_target}",
         "",
+        "# On other storage: how far the ledger had come (a file, or http(s) of `verify witness`), and every event",
+        "# before its change is acknowledged. With them a restored backup takes no revocation back.",
+        _line("VERIFY_WITNESS", settings.witness, "/mnt/other/verify.witness"),
+        _line("VERIFY_JOURNAL", settings.journal, "/mnt/other/verify.journal"),
+        "",
         "# How long, in seconds, an offline reader may rely on a trust list.",
         f"VERIFY_TRUST_MAX_AGE_S={settings.trust_max_age_s}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _line(name: str, value: object, example: str) -> str:
+    return f"# {name}={example}" if value is None else f"{name}={value}"
