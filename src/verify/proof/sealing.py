@@ -154,20 +154,23 @@ class DataKeys:
 
     def request_tag(self, body: bytes) -> bytes:
         """Keyed fingerprint of a request body, for idempotency and the ledger: 32 bytes."""
-        state = self._request.copy()
-        state.update(body)
-        return state.digest()
+        return self._request(body)
 
     def place_tag(self, kind: str, text: str) -> bytes:
         """Where something about `text` lies outside this process, such as in Redis: 16 bytes that tell nothing."""
         return _tag(self._place, kind, text)
 
 
-def _mac(key: bytes, label: bytes) -> hmac.HMAC:
-    return hmac.new(key, label, "sha256")
+def _mac(key: bytes, label: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA-256 of `label` and a message: one call into OpenSSL, a third of the cost of a copied state."""
+
+    def digest(message: bytes) -> bytes:
+        return hmac.digest(key, label + message, "sha256")
+
+    return digest
 
 
-def _tag(state: hmac.HMAC, *parts: str | None) -> bytes:
+def _tag(mac: Callable[[bytes], bytes], *parts: str | None) -> bytes:
     """Each part behind its length, so that no two lists of parts read alike."""
     framed = []
     for part in parts:
@@ -176,6 +179,4 @@ def _tag(state: hmac.HMAC, *parts: str | None) -> bytes:
         else:
             data = part.encode()
             framed += (len(data).to_bytes(4, "big"), data)
-    copy = state.copy()
-    copy.update(b"".join(framed))
-    return copy.digest()[:TAG_BYTES]
+    return mac(b"".join(framed))[:TAG_BYTES]

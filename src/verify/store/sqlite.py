@@ -218,6 +218,7 @@ def connect_sqlite(path: Path, *, read_only: bool) -> apsw.Connection:
         connection.execute(f"pragma query_only = {int(read_only)}")
         connection.execute("pragma mmap_size = 67108864")
         connection.execute("pragma cache_size = -16384")
+        connection.execute("pragma wal_autocheckpoint = 4000")  # 16 MiB: fewer, larger checkpoints
     except apsw.Error as error:
         what = Words(f"无法打开数据库 {path}。", f"The database {path} cannot be opened.")
         raise NotReady(what, hint="run `verify init` first, or set VERIFY_DATABASE_URL") from error
