@@ -28,7 +28,8 @@ from verify.proof.authority import agency_certificate, root_certificate
 from verify.proof.keys import KeyPair, generate_p256
 from verify.proof.revocation import revocation_list
 from verify.proof.signer import SoftSigner
-from verify.proof.timestamp import TimestampClient, http_post
+from verify.proof.timestamp import TimestampClient
+from verify.wiring.timestamp import http_post
 
 NOW = dt.datetime(2012, 11, 21, 4, 40, tzinfo=dt.UTC)
 """Long ago: pyHanko's validation of the past holds its proofs against the machine's clock, and this world spans

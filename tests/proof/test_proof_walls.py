@@ -22,6 +22,12 @@ PUBLIC_HALF = [
     "sealing",
     "secretfiles",
     "datafile",
+    "pades_check",
+    "pades_reading",
+    "pades_changes",
+    "pades_chain",
+    "pades_token",
+    "timestamp",
 ]
 
 

@@ -2,7 +2,7 @@
 # asn1crypto is not annotated.
 """Time from someone else's clock: an RFC 3161 client whose every answer is checked before it is used.
 
-The wire is a seam (`Post`); `http_post` is the one that ships. Wiring builds it, for the address in the settings;
+The wire is a seam (`Post`); `wiring/timestamp.py` has the one that ships. Wiring builds it, for the address in the settings;
 an address inside a document is never called.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from cryptography import x509
 
-from verify.errors import ProofFailed, Unavailable, VerifyError, Words
+from verify.errors import ProofFailed, VerifyError, Words
 from verify.proof.pades_chain import find_chain, in_force, may_stamp
 
 Post = Callable[[bytes], Awaitable[bytes]]
@@ -84,44 +84,6 @@ class TimestampClient:
         return der
 
 
-def http_post(url: str, timeout_s: float) -> Post:
-    """Posts to one address (RFC 3161 §3.4): one try, no redirects, no proxies, bounded in bytes and seconds.
-
-    Raises (when called) Unavailable.
-    """
-
-    async def post(request: bytes) -> bytes:
-        import aiohttp
-
-        headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-        limit = aiohttp.ClientTimeout(total=timeout_s)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=limit) as session,
-                session.post(url, data=request, headers=headers, allow_redirects=False) as answer,
-            ):
-                if answer.status != 200 or answer.content_type != "application/timestamp-reply":
-                    raise _silent()
-                return await _bounded(answer.content)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise _silent() from error
-
-    return post
-
-
-class _Readable(Protocol):
-    async def read(self, n: int = -1) -> bytes: ...
-
-
-async def _bounded(content: _Readable) -> bytes:
-    body = b""
-    while part := await content.read(MAX_REPLY_BYTES + 1):
-        body += part
-        if len(body) > MAX_REPLY_BYTES:
-            raise _refused("时间戳应答过大。", "The timestamp answer is too large.")
-    return body
-
-
 def _request(digest: bytes, nonce: int) -> bytes:
     from asn1crypto import tsp
 
@@ -130,11 +92,6 @@ def _request(digest: bytes, nonce: int) -> bytes:
     imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest}
     fields = {"version": "v1", "message_imprint": imprint, "nonce": nonce, "cert_req": True}
     return bytes(tsp.TimeStampReq(fields).dump())
-
-
-def _silent() -> Unavailable:
-    what = Words("时间戳服务没有应答。", "The timestamp service did not answer.")
-    return Unavailable(what, hint="check the timestamp service's address")
 
 
 def _refused(zh: str, en: str) -> ProofFailed:
