@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ class Drill:
         while not self.over.is_set():
             move = Move.REINSTATE if suspended else Move.SUSPEND
             state = "valid" if suspended else "suspended"
-            asked = Change(number, move, REASON[move])
+            asked = [Change(number, move, REASON[move])]
             begun = self.history.now()
             try:
                 origin = Origin("office", dt.datetime.now(dt.UTC), b"r" * 32)
-                (done,) = await self.world.store.write(lambda: change_status([asked], None, origin))
+                (done,) = await self.world.store.write(partial(change_status, asked, None, origin))
             except StoreFailed:
                 self.history.wrote(number, begun, None, state)
                 await asyncio.sleep(0.05)
@@ -128,7 +129,7 @@ async def assert_nothing_lost(drill: Drill) -> None:
 
 async def wait_for(condition: Any, limit: float = 40.0) -> None:
     async with asyncio.timeout(limit):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
             await asyncio.sleep(0.02)
 
 
