@@ -31,6 +31,14 @@ async def test_an_operator_key_belongs_to_no_agency(office: Office) -> None:
     assert (found.role, found.agency) == ("operator", None)
 
 
+async def test_an_employers_key_belongs_to_no_agency_and_is_not_the_operators(office: Office) -> None:
+    made, bearer = await office.credentials.create(
+        "岭南机械有限公司", agency=None, employer=True, actor="tester"
+    )
+    found = await office.credentials.authenticate(bearer)
+    assert found == made and (found.role, found.agency) == ("employer", None)
+
+
 async def test_a_revoked_key_is_refused_by_the_next_request_on_another_node(
     office: Office, database: Path
 ) -> None:

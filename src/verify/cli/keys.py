@@ -139,19 +139,28 @@ def credential() -> None:
 @credential.command("create")
 @click.option("--agency", "agency_code", help="The agency it speaks for; left out: the operator.")
 @click.option("--operator", "operator", is_flag=True, help="Say so when it is for the operator.")
-@click.option("--name", required=True, help="The person or system it is given to.")
+@click.option("--employer", help="The registered name of an employer that checks certificates.")
+@click.option("--name", help="The person or system it is given to; an employer's is its name.")
 @errand.json_option
-def create_credential(agency_code: str | None, operator: bool, name: str, as_json: bool) -> None:
+def create_credential(
+    agency_code: str | None, operator: bool, employer: str | None, name: str | None, as_json: bool
+) -> None:
     """Make an API key and show it once.
 
     \b
     Example:
       verify credential create --agency S000035000123 --name 教务系统
+      verify credential create --employer 岭南机械有限公司
     """
-    if (agency_code is None) == (not operator):
-        raise click.UsageError("Say either --agency CODE or --operator.")
+    if (agency_code is not None) + operator + (employer is not None) != 1:
+        raise click.UsageError("Say one of --agency CODE, --operator and --employer NAME.")
+    given_to = employer or name
+    if not given_to:
+        raise click.UsageError("Say with --name whom it is given to.")
     made, bearer = errand.in_office(
-        lambda house: house.office.credentials.create(name, agency=agency_code, actor=errand.actor())
+        lambda house: house.office.credentials.create(
+            given_to, agency=agency_code, employer=employer is not None, actor=errand.actor()
+        )
     )
     if as_json:
         errand.put_json({"id": made.id, "role": made.role, "agency": made.agency, "bearer": bearer})

@@ -21,6 +21,8 @@ from verify.store.register import Credential
 
 AGENCY_ROLE = "agency"
 OPERATOR_ROLE = "operator"
+EMPLOYER_ROLE = "employer"
+"""May ask about certificates in bulk and keep receipts; sees what the public sees, and nothing of the office."""
 
 MAX_NAME = 80
 _BEARER = re.compile(r"vk_([0-9a-f]{12})_([0-9a-f]{64})")
@@ -40,9 +42,15 @@ class Credentials:
         self._random = random
 
     async def create(
-        self, name: str, *, agency: str | None, actor: str, request: bytes = b""
+        self,
+        name: str,
+        *,
+        agency: str | None,
+        actor: str,
+        request: bytes = b"",
+        employer: bool = False,
     ) -> tuple[Credential, str]:
-        """Make a key for one agency, or for the operator when `agency` is None.
+        """Make a key for one agency; when `agency` is None for an employer, or else for the operator.
 
         Returns its record and the bearer text, which exists nowhere else: it cannot be shown again.
         Raises Invalid for an empty name or a malformed code, NotFound for an agency that is not registered.
@@ -58,7 +66,7 @@ class Credentials:
         code = None if agency is None else str(parse_agency_code(agency)[0])
         key_id, secret = self._random(6).hex(), self._random(32).hex()
         at = self._now()
-        role = OPERATOR_ROLE if code is None else AGENCY_ROLE
+        role = AGENCY_ROLE if code is not None else EMPLOYER_ROLE if employer else OPERATOR_ROLE
         credential = Credential(key_id, role, code, given_to, secret_hash(secret), at)
         origin = Origin(actor, at, request)
         await self._store.write(lambda: register.add_credential(credential, origin))

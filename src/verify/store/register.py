@@ -17,7 +17,7 @@ class Credential(msgspec.Struct, frozen=True):
 
     id: str
     role: str
-    """`agency` or `operator`."""
+    """`agency`, `operator` or `employer`."""
     agency: str | None
     name: str
     """The person or system it was given to."""

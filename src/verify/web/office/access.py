@@ -1,13 +1,14 @@
 """Who may come in, and what every office request brings: an API key, an idempotency key, a body."""
 
 import re
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from verify.certificate.reason import Role
 from verify.errors import Forbidden, Malformed, Unauthenticated, Words
 from verify.issuance.caller import MAX_KEY, Caller
+from verify.office.credentials import AGENCY_ROLE, OPERATOR_ROLE
 from verify.store.register import Credential
 from verify.web.hygiene import decode_json, read_body, require_media
 from verify.web.office.desk import OfficeHalf
@@ -16,6 +17,8 @@ from verify.wiring.desks import OfficeHouse
 
 T = TypeVar("T")
 
+_ROLES: Final = {AGENCY_ROLE: Role.AGENCY, OPERATOR_ROLE: Role.OPERATOR}
+"""The roles that the office knows; a key of any other opens nothing here, whatever else it lacks."""
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_\-.~+/=]{1,256})")
 _QUOTED = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]*)"')
 _PLAIN = re.compile(r"[\x21\x23-\x7e]*")
@@ -43,7 +46,8 @@ class Admitted(msgspec.Struct, frozen=True):
 async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
     """The caller behind `Authorization: Bearer`, asked of the store each time.
 
-    Raises Unauthenticated without a valid key (also with more than one header), Unavailable.
+    Raises Unauthenticated without a valid key (also with more than one header), Forbidden for a role that has
+    no business in the office, Unavailable.
     """
     values = [value for key, value in scope["headers"] if key == b"authorization"]
     match = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
@@ -51,7 +55,9 @@ async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
         raise Unauthenticated
     desk = half.opening.now()
     credential = await desk.office.credentials.authenticate(match[1].decode())
-    role = Role.OPERATOR if credential.agency is None else Role.AGENCY
+    role = _ROLES.get(credential.role)
+    if role is None:
+        raise Forbidden
     return Admitted(credential, desk, Caller(credential.id, role, credential.agency, credential.name))
 
 

@@ -47,7 +47,7 @@ create index filing_by_agency on filing (agency, occupation_code);
 
 create table credential (
   id          text collate "C" primary key,
-  role        text not null check (role in ('agency', 'operator')),
+  role        text not null check (role in ('agency', 'operator', 'employer')),
   agency      text collate "C" references agency (code),
   name        text not null,
   secret_hash bytea not null,

@@ -60,7 +60,7 @@ create index filing_by_agency on filing (agency, occupation_code);
 
 create table credential (
   id          text primary key,
-  role        text not null check (role in ('agency', 'operator')),
+  role        text not null check (role in ('agency', 'operator', 'employer')),
   agency      text references agency (code),
   name        text not null,
   secret_hash blob not null,
