@@ -28,6 +28,7 @@ from verify.web.assets import load_assets
 from verify.web.framework import build_framework
 from verify.web.openapi import build_document
 from verify.web.opening import Derived, Opening
+from verify.web.public.agencies_door import agency_page_handlers
 from verify.web.public.asks import LookupRequest
 from verify.web.public.checks import CheckRequest, check_handlers
 from verify.web.public.front import Front
@@ -83,7 +84,12 @@ def build_app(settings: Settings, role: Role) -> App:
     document = build_document(routes, public_url=public.public_url, bodies=bodies)
     life = _Life(house, work)
     framework = build_framework(
-        [*check_handlers(public), *register_handlers(public, document, _readings(house)), *handlers],
+        [
+            *check_handlers(public),
+            *agency_page_handlers(public),
+            *register_handlers(public, document, _readings(house)),
+            *handlers,
+        ],
         public.problem,
         on_startup=[life.begin],
         on_shutdown=[life.end],

@@ -34,5 +34,16 @@ CAUSES: Final = MappingProxyType(
 )
 """Why a copy was made (seed001 art. 17), ready to stand behind its number."""
 
+TURNS: Final = MappingProxyType(
+    {
+        "issued": Words("颁发，有效", "Issued, valid"),
+        "suspended": Words("暂停使用", "Suspended"),
+        "reinstated": Words("恢复有效", "Valid again"),
+        "revoked": Words("撤销", "Revoked"),
+        "replaced": Words("由新证书代替", "Replaced by a new certificate"),
+    }
+)
+"""What happened to a certificate's status; new copies are told in the chain."""
+
 ID_TYPES: Final = MappingProxyType({key: row.words for key, row in DOCUMENTS.items()})
 """In the order of the search form: the commonest first."""

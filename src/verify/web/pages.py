@@ -9,14 +9,21 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlencode
 
 from minijinja import Environment, safe
 
+from verify.certificate.reason import REASONS
+from verify.certificate.record import Agency, Filing, Kind
 from verify.errors import Words
+from verify.store.history import Turn
+from verify.store.journal import from_micros
 from verify.web.assets import Assets
 from verify.web.language import Lang
-from verify.web.page_words import CAUSES, ID_TYPES, KINDS, LEVELS
+from verify.web.page_words import CAUSES, ID_TYPES, KINDS, LEVELS, TURNS
+from verify.web.understanding import agency_of, number_parts
 
 Asked: TypeAlias = Literal["scan", "number", "name", "person"]
 """What the asker brought: a scan code, a number alone, number + name, or name + identity document."""
@@ -34,6 +41,8 @@ VERDICTS: Final = frozenset({"valid", "suspended", "revoked", "replaced", "unkno
 OUTCOMES: Final = frozenset({"passed", "failed", "skipped"})
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 """China Standard Time, UTC+8 without daylight saving."""
+
+NO_TURNS: Final[Mapping[str, Sequence[Turn]]] = MappingProxyType({})
 
 _BOTH = re.compile(r"\[\[(.*?) \|\| (.*?)\]\]", re.DOTALL)
 _PROVEN = ("authentic", "issuer-known", "key-in-force", "matches-register")
@@ -82,31 +91,72 @@ class Pages:
         )
 
     def render_answers(
-        self, lang: Lang, *, host: str, answers: Sequence[Answer], asked: Asked, checked_at: dt.datetime
+        self,
+        lang: Lang,
+        *,
+        host: str,
+        answers: Sequence[Answer],
+        asked: Asked,
+        checked_at: dt.datetime,
+        turns: Mapping[str, Sequence[Turn]] = NO_TURNS,
+        typed: str = "",
+        read_as: Sequence[Words] = (),
     ) -> bytes:
         """One answer as a verification page, several as a list; none as the miss page.
 
-        `checked_at` (aware) stands in for an answer without `as_of`. Raises: ValueError on a verdict outside
-        the closed set.
+        `checked_at` (aware) stands in for an answer without `as_of`. `turns`: what happened to each number,
+        as far as it is told. `typed`: see `render_miss`. `read_as`: how slips in what was typed were read.
+        Raises: ValueError on a verdict outside the closed set.
         """
         if not answers:
-            return self.render_miss(lang, host=host, asked=asked, checked_at=checked_at)
-        views = [_answer_view(answer, lang, asked, checked_at) for answer in answers]
+            return self.render_miss(
+                lang, host=host, asked=asked, checked_at=checked_at, typed=typed, read_as=read_as
+            )
+        views = [_answer_view(answer, lang, asked, checked_at, turns) for answer in answers]
         return self._render(
             lang,
             "answers.html",
             host=host,
             here=_here(asked),
             asked=asked,
+            read_as=[_say(words, lang) for words in read_as],
             views=views,
             one=views[0] if len(views) == 1 else None,
             last=next((view for view in views if view["verdict"] != "unavailable"), views[0]),
         )
 
-    def render_miss(self, lang: Lang, *, host: str, asked: Asked, checked_at: dt.datetime) -> bytes:
-        """Nothing found: the same bytes for every miss of one kind at one instant, whatever missed."""
-        view = _answer_view({"verdict": "unknown"}, lang, asked, checked_at)
-        return self._render(lang, "miss.html", host=host, here=_here(asked), asked=asked, view=view)
+    def render_miss(
+        self,
+        lang: Lang,
+        *,
+        host: str,
+        asked: Asked,
+        checked_at: dt.datetime,
+        typed: str = "",
+        read_as: Sequence[Words] = (),
+    ) -> bytes:
+        """Nothing found: the same bytes for every miss of one kind at one instant, whatever missed.
+
+        `typed`, a canonical number, is taken apart by the rule for its owner to compare: that tells what was
+        typed, never what the register holds.
+        """
+        parts, faults = number_parts(typed) if typed else ([], ())
+        return self._render(
+            lang,
+            "miss.html",
+            host=host,
+            here=_here(asked),
+            asked=asked,
+            view=_answer_view({"verdict": "unknown"}, lang, asked, checked_at),
+            parts=[
+                {"characters": p.characters, "label": _say(p.label, lang),
+                 "meaning": _say(p.meaning, lang) if p.meaning else ""}
+                for p in parts
+            ],
+            faults=[_say(fault.detail, lang) for fault in faults],
+            agency=(agency_of(typed) or "") if typed else "",
+            read_as=[_say(words, lang) for words in read_as],
+        )  # fmt: skip
 
     def render_problem(
         self,
@@ -160,6 +210,33 @@ class Pages:
             sentence=sentence,
         )
 
+    def render_agencies(
+        self, lang: Lang, *, host: str, agencies: Sequence[Agency], total: int, query: str, more: bool
+    ) -> bytes:
+        """Some of the `total` agencies that `query` finds, and the way to the next ones when there are `more`."""
+        following = {"lang": lang, "q": query, "after": agencies[-1].code} if more and agencies else {}
+        return self._render(
+            lang,
+            "agencies.html",
+            host=host,
+            here="/agencies",
+            agencies=[_agency_view(agency, lang) for agency in agencies],
+            total=total,
+            query=query,
+            next=urlencode(following),
+        )
+
+    def render_agency(self, lang: Lang, *, host: str, agency: Agency, filings: Sequence[Filing]) -> bytes:
+        """One agency: state, contact, and what it may assess."""
+        return self._render(
+            lang,
+            "agency.html",
+            host=host,
+            here=f"/agencies/{agency.code}",
+            agency=_agency_view(agency, lang),
+            filings=[_filing_view(filing, agency.kind, lang) for filing in filings],
+        )
+
     def render_offline(self, lang: Lang, *, host: str) -> bytes:
         """The page that a phone keeps for when there is no network: the same for every certificate."""
         levels = [
@@ -201,7 +278,13 @@ def _here(asked: Asked) -> str:
 # --- one answer -----------------------------------------------------------------------------------------
 
 
-def _answer_view(answer: Answer, lang: Lang, asked: Asked, checked_at: dt.datetime) -> dict[str, Any]:
+def _answer_view(
+    answer: Answer,
+    lang: Lang,
+    asked: Asked,
+    checked_at: dt.datetime,
+    turns: Mapping[str, Sequence[Turn]] = NO_TURNS,
+) -> dict[str, Any]:
     """The parts of an answer that a page shows, as text. A number alone never shows the holder."""
     verdict = answer["verdict"]
     if verdict not in VERDICTS:
@@ -220,7 +303,8 @@ def _answer_view(answer: Answer, lang: Lang, asked: Asked, checked_at: dt.dateti
         "reason": _text(status.get("reason"), lang),
         "face": _face_view(answer.get("certificate"), lang),
         "holder": _holder_view(answer.get("holder"), lang) if personal else None,
-        "copy": _copy_view(answer.get("copy"), lang, asked) if personal else None,
+        "copy": _copy_view(answer, lang, asked) if personal else None,
+        "history": _history_view(turns.get(answer.get("number") or "", ()), answer, lang) if personal else [],
         "claims": _claims_view(answer) if personal else None,
         "replaces": answer.get("replaces") or "",
         "replaced_by": answer.get("replaced_by") or "",
@@ -270,7 +354,8 @@ def _claims_view(answer: Answer) -> dict[str, str] | None:
     }
 
 
-def _copy_view(copy: Mapping[str, Any] | None, lang: Lang, asked: Asked) -> dict[str, Any] | None:
+def _copy_view(answer: Answer, lang: Lang, asked: Asked) -> dict[str, Any] | None:
+    copy = answer.get("copy")
     if not copy:
         return None
     number, current_number = copy["number"], copy.get("current_number")
@@ -282,18 +367,48 @@ def _copy_view(copy: Mapping[str, Any] | None, lang: Lang, asked: Asked) -> dict
         "ended_on": _moment(copy.get("ended_at"))[:10],
         "steps": [
             {
-                "number": step,
-                "why": _cause(copy, lang) if step == number else "",
-                "here": scanned and step == number,
-                "current": step == current_number,
+                "number": step["number"],
+                "why": _cause(step, lang),
+                "issued_on": _moment(step.get("issued_at"))[:10],
+                "ended_on": _moment(step.get("ended_at"))[:10],
+                "here": scanned and step["number"] == number,
+                "current": step.get("state") == "current",
             }
-            for step in sorted({1, number, current_number or number})
+            for step in answer.get("copies") or _known_copies(copy)
         ],
     }
 
 
+def _known_copies(copy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What one copy tells of the others, where they are not listed."""
+    number, last = copy["number"], copy.get("current_number") or copy["number"]
+    known = {1: {"cause": "original"}, last: {}, number: {**copy}}
+    recalled = number == last and not copy["current"]
+    return [
+        {**known[step], "number": step, "state": "current" if step == last and not recalled else ""}
+        for step in sorted(known)
+    ]
+
+
+def _history_view(turns: Sequence[Turn], answer: Answer, lang: Lang) -> list[dict[str, str]]:
+    """The changes of status up to the answer's revision; nothing where the issue is all that happened."""
+    told = [turn for turn in turns if turn.event in TURNS and turn.revision <= answer.get("revision", 0)]
+    if len(told) < 2:
+        return []
+    return [
+        {
+            "at": _china_time(from_micros(turn.at)),
+            "event": turn.event,
+            "word": _say(TURNS[turn.event], lang),
+            "reason": _say(REASONS[turn.reason].words, lang) if turn.reason in REASONS else "",
+            "until": _china_time(from_micros(turn.until)) if turn.until is not None else "",
+        }
+        for turn in told
+    ]
+
+
 def _cause(copy: Mapping[str, Any], lang: Lang) -> str:
-    cause = copy.get("cause", "original")
+    cause = copy.get("cause") or "original"
     return _say(CAUSES[cause], lang) if cause in CAUSES else ""
 
 
@@ -320,6 +435,35 @@ def _report_kind(verdict: str, checks: Sequence[Mapping[str, str]]) -> str:
     if verdict == "valid" and outcomes.get("status", "passed") != "passed":
         return "unavailable"
     return verdict
+
+
+# --- the register of agencies ----------------------------------------------------------------------------
+
+
+def _agency_view(agency: Agency, lang: Lang) -> dict[str, str]:
+    reason = REASONS.get(agency.reason or "")
+    return {
+        "code": agency.code,
+        "name": (agency.name_zh if lang == "zh" else agency.name_en) or agency.name_zh,
+        "kind": _say(KINDS[agency.kind], lang),
+        "state": agency.state,
+        "since": _china_time(agency.since)[:10],
+        "reason": _say(reason.words, lang) if reason else agency.reason or "",
+        "contact": agency.contact or "",
+    }
+
+
+def _filing_view(filing: Filing, kind: Kind, lang: Lang) -> dict[str, str]:
+    between = "、" if lang == "zh" else ", "
+    words = LEVELS[kind]
+    return {
+        "occupation": filing.occupation.name,
+        "code": filing.occupation.code,
+        "levels": between.join(_say(words[x], lang) if x in words else x for x in filing.levels),
+        "work_types": between.join(filing.work_types),
+        "from_on": filing.from_on.isoformat(),
+        "to_on": filing.to_on.isoformat() if filing.to_on else "",
+    }
 
 
 # --- forms and problems ---------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ async def ask(
 
     `number_alone`: a person at the form may leave the name out, and then sees nothing of the holder.
     """
-    asked: Asked = "number" if number_alone and request.name is None else what_is_asked(request)
+    nameless = request.number is not None and request.name is None
+    asked: Asked = "number" if number_alone and nameless else what_is_asked(request)
     desk = half.opening.now()
     lookup, source = desk.lookup, asker(scope, half.trusted_proxies)
     number, name = request.number or "", request.name or ""

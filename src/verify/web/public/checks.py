@@ -19,6 +19,8 @@ from verify.web.reply import Receive, Reply, Scope, header
 
 UPLOAD_LIMIT_BYTES: Final = 8 << 20
 _PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_OTHER_PICTURES: Final = (b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""GIF, BMP and TIFF; WebP begins with RIFF, HEIC and AVIF have `ftyp` at byte 4."""
 _READERS: Final = 2
 """Pictures decoded at once: a core each at most, the rest wait."""
 
@@ -61,14 +63,32 @@ class Checks:
         return part.data
 
     async def _content(self, data: bytes) -> str:
-        """The text inside a picture, or the text that was sent; empty when there is none: no check can read it."""
-        try:
-            if data.startswith(_PICTURES):
-                async with self._turns:
-                    return (await asyncio.to_thread(read_qr, data))[0]
-            return data.decode("utf-8").strip()
-        except (Unreadable, UnicodeDecodeError):
-            return ""
+        """What is to be checked; files are read one at a time for each core. Raises Invalid."""
+        async with self._turns:
+            return await asyncio.to_thread(brought_text, data)
+
+
+def brought_text(data: bytes) -> str:
+    """The address, digits or credential inside what was brought; empty when no check can read it.
+
+    This is the one place that knows what can be brought: PNG and JPEG pictures, and text. Of several codes in a
+    picture the first is taken that looks like one of ours. Raises Invalid for a picture of another kind.
+    """
+    try:
+        if data.startswith(_PICTURES):
+            codes = read_qr(data)
+            return next((code for code in codes if "/V/" in code.upper()), codes[0])
+        if data[:4] == b"RIFF" or data[4:8] == b"ftyp" or data.startswith(_OTHER_PICTURES):
+            raise _other_picture()
+        return data.decode("utf-8").strip()
+    except (Unreadable, UnicodeDecodeError):
+        return ""
+
+
+def _other_picture() -> Invalid:
+    what = Words("请上传 PNG 或 JPEG 格式的图片，或对着证书截屏后上传。",
+                 "Send a PNG or JPEG picture, or a screenshot of the certificate.")  # fmt: skip
+    return Invalid(what, faults=(Fault("/file", "picture-format", what),))
 
 
 def _nothing(pointer: str) -> Invalid:

@@ -30,7 +30,7 @@ def register_handlers(half: PublicHalf, document: bytes, readings: Readings) -> 
     @get("/api/v1/agencies/{code:str}")
     async def agency(code: Named) -> Told:
         parsed = str(parse_agency_code(code)[0])
-        found = await half.opening.now().store.read(lambda: _agency_with_filings(parsed))
+        found = await half.opening.now().store.read(lambda: agency_with_filings(parsed))
         if found is None:
             raise NotFound
         return told(Reply(200, half.headers.json, _encode(with_filings(*found))))
@@ -60,7 +60,8 @@ def with_filings(agency: Agency, filings: list[Filing]) -> dict[str, Any]:
     return shown
 
 
-def _agency_with_filings(code: str) -> Program[tuple[Agency, list[Filing]] | None]:
+def agency_with_filings(code: str) -> Program[tuple[Agency, list[Filing]] | None]:
+    """An agency and its filings in one snapshot; None for an unknown code."""
     agency = yield from register.find_agency(code)
     if agency is None:
         return None

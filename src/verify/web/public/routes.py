@@ -50,6 +50,20 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
         problems=(429, 503),
     ),
     Route(
+        method="GET", path="/agencies", summary="The register of agencies as a page, fifty at a time.", tag="pages",
+        parameters=(LANGUAGE,
+                    Parameter("q", "query", "Part of a name, or the beginning of a code.", text(), required=False),
+                    Parameter("after", "query", "The code after which the page begins.", text(), required=False)),
+        answers={200: _PAGE}, problems=(503,),
+    ),
+    Route(
+        method="GET", path="/agencies/{code}", tag="pages",
+        summary="One agency: what it may assess, and how to reach it about a correction.",
+        parameters=(Parameter("code", "path", "13 characters or 8 digits.", text(), example="Y000044010000"),
+                    LANGUAGE),
+        answers={200: _PAGE}, problems=(503,),
+    ),
+    Route(
         method="POST", path="/checks", summary="The check form: a page with each check by name.", tag="pages",
         parameters=(LANGUAGE,), bodies=(Body("multipart/form-data", _UPLOAD),),
         answers={200: _PAGE}, problems=(429, 503),
