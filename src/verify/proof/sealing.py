@@ -82,6 +82,7 @@ class DataKeys:
         self._name = _mac(keys.index, b"verify/index/name/1\0")
         self._business = _mac(keys.index, b"verify/index/business/1\0")
         self._request = _mac(keys.index, b"verify/index/request/1\0")
+        self._challenge = _mac(keys.index, b"verify/index/challenge/1\0")
         self._place = _mac(keys.index, b"verify/index/place/1\0")
 
     @property
@@ -159,6 +160,10 @@ class DataKeys:
     def place_tag(self, kind: str, text: str) -> bytes:
         """Where something about `text` lies outside this process, such as in Redis: 16 bytes that tell nothing."""
         return _tag(self._place, kind, text)
+
+    def challenge_tag(self, body: bytes) -> bytes:
+        """Keyed digest of a challenge to look-ups past their budget, the same on every node: 32 bytes."""
+        return self._challenge(body)
 
 
 def _mac(key: bytes, label: bytes) -> Callable[[bytes], bytes]:

@@ -8,12 +8,14 @@ signing key even by mistake.
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from litestar.handlers import HTTPRouteHandler
 
 from verify.config import Settings
+from verify.lookup.challenge import Challenges
 from verify.telemetry import (
     FAR_ANSWERS,
     LEDGER_LOOKS,
@@ -99,8 +101,9 @@ def build_app(settings: Settings, role: Role) -> App:
 
 def _public_desk(house: House) -> PublicDesk:
     shared = house.shared
-    redis_up = None if shared is None else lambda: shared.link.up
-    return PublicDesk(house.store, house.lookup, house.budgets, house.checker, redis_up)
+    redis_answers = None if shared is None else shared.link.answers
+    challenges = Challenges(house.data_keys.challenge_tag, now=time.time)
+    return PublicDesk(house.store, house.lookup, house.budgets, house.checker, challenges, redis_answers)
 
 
 def _readings(house: Opening[House]) -> Readings:

@@ -180,6 +180,7 @@ class Pages:
             here=here,
             status=status,
             retry=status in (429, 503),
+            challenge=problem.get("challenge") or "",
             detail=_problem_detail(problem, lang),
             errors=[_text(fault.get("detail"), lang) for fault in problem.get("errors", ())],
             wait=_wait(retry_after, lang) if retry_after else "",

@@ -112,6 +112,9 @@ class Problems:
             return code, status, body
         if error.detail != title:
             body["detail"] = _say(error.detail, lang)
+        challenge = getattr(error, "challenge", None)
+        if challenge is not None:
+            body["challenge"] = msgspec.to_builtins(challenge)
         if code in _SAYS_NOTHING:
             body["verdict"] = "unavailable"
         if error.faults:

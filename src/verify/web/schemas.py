@@ -128,9 +128,16 @@ COMPONENTS: Final = MappingProxyType(
                 "detail": text(),
                 "verdict": text("With 503: nothing is said about any certificate.", enum=["unavailable"]),
                 "errors": {"type": "array", "items": ref("Fault")},
+                "challenge": ref("Challenge"),
             },
             "required": ["type", "title", "status", "code"],
         },
+        "Challenge": record(
+            ("algorithm", "challenge", "maxnumber", "salt", "signature"),
+            algorithm={"const": "SHA-256"},
+            challenge=text("Hex of SHA-256(salt + number in decimal): find the number (ALTCHA v1)."),
+            maxnumber=INTEGER, salt=text(), signature=text(),
+        ),
         "ProblemKind": record(
             ("type", "code", "status", "title"),
             type=text(format="uri"), code=text(), status=INTEGER, title=ref("Words"),

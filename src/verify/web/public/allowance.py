@@ -8,29 +8,53 @@ from collections.abc import Hashable
 from typing import Final
 
 from verify.errors import TooMany
-from verify.lookup.budget import PERIOD_S, Budgets, Decision, source_of
+from verify.lookup.budget import PERIOD_S, Decision, source_of
+from verify.lookup.challenge import Challenge
 from verify.web.headers import Headers
-from verify.web.reply import Scope
+from verify.web.public.half import PublicDesk
+from verify.web.reply import Scope, header
 
 NONE: Final[Headers] = []
+SOLUTION: Final = b"verify-challenge-solution"
+"""The header of programs."""
+COOKIE: Final = b"verify-solution="
+"""The cookie of pages: a browser that opens an address cannot send a header of ours."""
 
 
 class OverBudget(TooMany):
     """Too many requests; try again later. 请求过于频繁，请稍后再试。"""
 
-    def __init__(self, decision: Decision) -> None:
-        """Tell what `decision` says."""
+    def __init__(self, decision: Decision, challenge: Challenge) -> None:
+        """Tell what `decision` says, and what to solve for who will not wait."""
         super().__init__()
+        self.challenge = challenge
         self.retry_after_s = decision.retry_after_s
         self.headers = limit_headers(decision)
 
 
-def spend(budgets: Budgets, source: str, target: Hashable | None = None) -> Decision:
-    """Take one look-up from the source's budget, and from the target's. Raises OverBudget."""
-    decision = budgets.spend(source, target)
-    if not decision.allowed:
-        raise OverBudget(decision)
-    return decision
+def spend(desk: PublicDesk, scope: Scope, source: str, target: Hashable | None = None) -> Decision:
+    """Take one look-up from the source's budget, and from the target's; past either a solved challenge counts.
+
+    Raises OverBudget with a challenge.
+    """
+    decision = desk.budgets.spend(source, target)
+    if decision.allowed:
+        return decision
+    budget = (decision.policy, target if decision.policy == "target" else source)
+    solution = solution_in(scope)
+    if solution and desk.challenges.take(solution, source, budget):
+        return decision
+    raise OverBudget(decision, desk.challenges.give(source, budget))
+
+
+def solution_in(scope: Scope) -> str:
+    """The solution that a request brings, by header or cookie; empty when it brings none."""
+    sent = header(scope, SOLUTION)
+    if sent is None:
+        cookies = (header(scope, b"cookie") or b"").split(b";")
+        pairs = (cookie.strip() for cookie in cookies)
+        sent = next((pair[len(COOKIE) :] for pair in pairs if pair.startswith(COOKIE)), b"")
+    return sent.decode("latin-1").strip('"')
 
 
 def limit_headers(decision: Decision) -> Headers:

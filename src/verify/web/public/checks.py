@@ -50,7 +50,7 @@ class Checks:
         text = decode_json(body, CheckRequest).token if kind == "application/json" else ""
         data = text.encode() if text else self._uploaded(scope, body)
         desk = half.opening.now()
-        spend(desk.budgets, asker(scope, half.trusted_proxies))
+        spend(desk, scope, asker(scope, half.trusted_proxies))
         report: Report = await desk.checker.check(await self._content(data))
         return report.to_json()
 

@@ -1,7 +1,7 @@
 """What every public door shares: the opened desk, the finished header lists, limits, and how errors are told."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from verify.config import Settings
 from verify.errors import VerifyError
 from verify.lookup.budget import Budgets
+from verify.lookup.challenge import Challenges
 from verify.lookup.check import Checker
 from verify.lookup.scan import Lookup
 from verify.store.contract import Store
@@ -30,8 +31,9 @@ class PublicDesk(msgspec.Struct, frozen=True):
     lookup: Lookup
     budgets: Budgets
     checker: Checker
-    redis_up: Callable[[], bool] | None = None
-    """Whether Redis answers; None where there is to be none."""
+    challenges: Challenges
+    redis_answers: Callable[[], Awaitable[bool]] | None = None
+    """Whether Redis answers now; None where there is to be none."""
 
 
 class PublicHalf:

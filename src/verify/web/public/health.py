@@ -42,20 +42,22 @@ class Readiness:
         are stricter.
         """
         outcomes = await asyncio.gather(*(_ask(probe) for probe in self._probes.values()))
-        checks = dict(zip(self._probes, outcomes, strict=True)) | self._degraded()
+        checks = dict(zip(self._probes, outcomes, strict=True)) | await self._degraded()
         ready = all(outcome == "passed" for outcome in outcomes)
         body = _encode({"ready": ready, "checks": checks})
         if ready:
             return Reply(200, self._half.headers.json, body)
         return Reply(503, [*self._half.headers.json, (b"retry-after", str(RETRY_S).encode())], body)
 
-    def _degraded(self) -> dict[str, str]:
+    async def _degraded(self) -> dict[str, str]:
         """What the process can do without."""
         try:
-            redis_up = self._half.opening.now().redis_up
+            redis_answers = self._half.opening.now().redis_answers
         except VerifyError:
             return {}
-        return {} if redis_up is None else {"redis": "passed" if redis_up() else "degraded"}
+        if redis_answers is None:
+            return {}
+        return {"redis": "passed" if await redis_answers() else "degraded"}
 
     async def _opening(self) -> None:
         if self._half.opening.trouble is not None:

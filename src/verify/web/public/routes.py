@@ -15,6 +15,11 @@ SCAN_CODE: Final = Parameter(
 LANGUAGE: Final = Parameter(
     "lang", "query", "`zh` or `en`; else Accept-Language.", text(enum=["zh", "en"]), required=False
 )
+SOLUTION: Final = Parameter(
+    "Verify-Challenge-Solution", "header",
+    "Past a budget: base64 of the JSON {algorithm, challenge, number, salt, signature} that solves the `challenge` of a "
+    "429 problem. It counts once and for some minutes.", text(), required=False,
+)  # fmt: skip
 _LIMITS: Final = ("RateLimit", "RateLimit-Policy")
 _PAGE: Final = Answer("A page.", "text/html", text())
 _FORM: Final[dict[str, Any]] = {
@@ -43,7 +48,7 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="GET", path="/V/{scan_code}", summary="The verification page; JSON by Accept.", tag="pages",
-        parameters=(SCAN_CODE, LANGUAGE),
+        parameters=(SCAN_CODE, LANGUAGE, SOLUTION),
         answers={200: Answer("The full public face.", "application/json", ref("Answer"), also={"text/html": text()}),
                  404: Answer("A miss.", "application/json", ref("Miss"),
                              also={"text/html": text(), "application/problem+json": ref("Problem")})},
@@ -70,13 +75,15 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="POST", path="/api/v1/lookups", summary="Ask by number + name, by ID + name, or by scan code.",
-        tag="lookups", bodies=(Body("application/json", ref("LookupRequest"), _EXAMPLE),),
+        tag="lookups", parameters=(SOLUTION,),
+        bodies=(Body("application/json", ref("LookupRequest"), _EXAMPLE),),
         answers={200: Answer("Every certificate that matches.", schema=ref("Answers"), headers=_LIMITS),
                  404: Answer("The one miss, whatever missed.", schema=ref("Miss"), headers=_LIMITS)},
         problems=(429, 503),
     ),
     Route(
         method="POST", path="/api/v1/checks", summary="Check a QR picture, token or credential.", tag="lookups",
+        parameters=(SOLUTION,),
         bodies=(Body("application/json", ref("CheckRequest"), {"token": "01234567890"}),
                 Body("multipart/form-data", _UPLOAD)),
         answers={200: Answer("Each check by name, and one verdict.", schema=ref("Report"))},
@@ -153,7 +160,7 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
 )  # fmt: skip
 
 NUMBER_ROUTE: Final = Route(
-    method="GET", path="/api/v1/certificates/{number}", tag="lookups", auth="optional", parameters=(NUMBER,),
+    method="GET", path="/api/v1/certificates/{number}", tag="lookups", auth="optional", parameters=(NUMBER, SOLUTION),
     summary="The answer for the number alone; with an agency's key, the owner's view.",
     answers={200: Answer("The answer, or the owner's view.", headers=_LIMITS, schema=ref("Answer")),
              404: Answer("A miss.", schema=ref("Miss"), also={"application/problem+json": ref("Problem")})},
