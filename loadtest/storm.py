@@ -22,6 +22,8 @@ from loadtest.services import ROOT, Service, product
 RATE = 100.0
 """Revocations in a second."""
 READERS = 16
+READS = 2_500.0
+"""Judged reads in a second, all readers together: more would keep the driver itself too busy to see an answer come."""
 WRITERS = 8
 NEAR_S = 0.25
 """Most checked reads ask for what is revoked within this time, before or after."""
@@ -151,8 +153,12 @@ class _Storm:
         dice, history = random.Random(place), self.history
         service = self._services[place % len(self._services)]
         near = int(RATE * NEAR_S)
+        gap = READERS / READS
         async with connect(service.port) as caller:
+            due = time.perf_counter() + gap * place / READERS
             while not self._over:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                due = max(due + gap, time.perf_counter() - 1.0)  # a second behind at most: then it asks less
                 low, high = max(0, self._begun - near), min(len(self._numbers), self._begun + near)
                 at = dice.randrange(low, high) if dice.random() < 0.8 else dice.randrange(len(self._numbers))
                 await self._read_one(caller, self._numbers[at], history, service.name)
