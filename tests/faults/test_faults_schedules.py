@@ -1,0 +1,42 @@
+"""Real nodes, real servers, real faults: no read is stale, nothing acknowledged is lost, everything mends itself.
+
+A short pass over every schedule. `make faults MINUTES=30` runs the same ones for as long as wanted.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from faults_cluster import cluster
+from faults_run import Run
+from faults_schedules import EMBEDDED, FAKETIME, NETWORKED, Schedule, jump_clocks
+
+SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
+
+pytestmark = pytest.mark.xdist_group("faults")
+
+
+async def judge(run: Run, schedules: tuple[Schedule, ...]) -> None:
+    """Every schedule in turn; all that was found is told at once."""
+    await run.warm_up()
+    outcomes = []
+    for schedule in schedules:
+        outcomes.append(await run.one(schedule, SPAN_S))
+        print(outcomes[-1].line(), flush=True)
+    spilled = await run.spilled()
+    assert not spilled and not any(one.found for one in outcomes), (spilled, outcomes)
+    assert len(run.traffic.history.reads) > 100 * len(schedules)
+
+
+async def test_every_promise_holds_on_three_nodes_through_every_fault(tmp_path: Path) -> None:
+    schedules = NETWORKED
+    if not FAKETIME:
+        print("SKIPPED: libfaketime is not installed (apt-get install faketime): no clock jumps")
+        schedules = tuple(one for one in schedules if one is not jump_clocks)
+    async with cluster(tmp_path) as three:
+        await judge(Run(three, 1), schedules)
+
+
+async def test_every_promise_holds_for_two_workers_on_one_file_through_every_fault(tmp_path: Path) -> None:
+    async with cluster(tmp_path, engine="sqlite") as one:
+        await judge(Run(one, 2), EMBEDDED)
