@@ -177,9 +177,7 @@ def flip(client: Any, keys: list[bytes]) -> None:
 
 def forge(client: Any, keys: list[bytes]) -> None:
     """Entries sealed by somebody with a key of his own."""
-    other = FarCache(
-        Link("unix:///x"), DataKeys(DataKeySet((b"S" * 32,), b"I" * 32, b"C" * 32)), revoked_public=True
-    )
+    other = FarCache(Link("unix:///x"), STRANGER, revoked_public=True)
     for key in keys:
         client.set(key, other._seal(FarNumber(1 << 40, "n", "{}", "valid", 1, 0, None, None, "a", "", "")))
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from lookup import redis_servers
 from web_http_world import install, serving, wait_until
+
+from lookup import redis_servers
 
 
 def test_redis_missing_at_start_or_killed_later_takes_nobody_out_of_service(tmp_path: Path) -> None:

@@ -110,6 +110,20 @@ class Link:
             self._discard(self._client)
         await asyncio.gather(*self._closing, return_exceptions=True)
 
+    async def answers(self) -> bool:
+        """Whether it answers now, in time; where it does not, the link goes down at once."""
+        client = self._client
+        if client is None:
+            return False
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await _greet(client)
+        except Exception as error:  # as in `_send`
+            self.figures.failures += 1
+            self._break(client, error)
+            return False
+        return True
+
     # --- what callers ask ---------------------------------------------------------------------------------
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -192,10 +206,13 @@ class Link:
 
     def _failure(self, client: Client, error: Exception) -> None:
         self.figures.failures += 1
+        if client is self._client:
+            self._failed += 1
+            if self._failed >= FAILURES:
+                self._break(client, error)
+
+    def _break(self, client: Client, error: Exception) -> None:
         if client is not self._client:
-            return
-        self._failed += 1
-        if self._failed < FAILURES:
             return
         self._client = None
         self.figures.breaks += 1
