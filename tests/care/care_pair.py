@@ -42,22 +42,35 @@ def first_server() -> Iterator[tuple[servers.Postgres, str]]:
         yield server, server.dsn.replace("/postgres?", f"/{DATABASE}?")
 
 
+@contextlib.contextmanager
+def make_pair(a: servers.Postgres, dsn_a: str) -> Iterator[Pair]:
+    """Give `a` a standby that follows synchronously."""
+    b, sockets = _make_standby(a)
+    try:
+        asyncio.run(_synchronous(a))
+        yield Pair(a, b, dsn_a, f"postgresql://postgres@/{DATABASE}?host={sockets}", f"{dsn_a},{sockets}")
+    finally:
+        b.stop()
+
+
 @contextlib.asynccontextmanager
 async def open_pair() -> AsyncIterator[Pair]:
     """A register on a primary, its standby following and synchronous; the lease is not switched on yet."""
     with first_server() as (a, dsn_a):
         await run_sql(a.dsn, f"create database {DATABASE}")
         await migrate_postgres(dsn_a)
-        b, home = await asyncio.to_thread(_make_standby, a)
-        dsn_b = f"postgresql://postgres@/{DATABASE}?host={home}"
+        made = make_pair(a, dsn_a)
+        pair = await asyncio.to_thread(made.__enter__)
         try:
-            await run_sql(a.dsn, f"alter system set synchronous_standby_names = '{NAME}'")
-            await run_sql(a.dsn, "select pg_reload_conf()")
-            await until(lambda: run_sql(a.dsn, "select sync_state from pg_stat_replication"), [("sync",)])
-            both = dsn_a + f",{home}"
-            yield Pair(a, b, dsn_a, dsn_b, both)
+            yield pair
         finally:
-            await asyncio.to_thread(b.stop)
+            await asyncio.to_thread(made.__exit__, None, None, None)
+
+
+async def _synchronous(a: servers.Postgres) -> None:
+    await run_sql(a.dsn, f"alter system set synchronous_standby_names = '{NAME}'")
+    await run_sql(a.dsn, "select pg_reload_conf()")
+    await until(lambda: run_sql(a.dsn, "select sync_state from pg_stat_replication"), [("sync",)])
 
 
 def _make_standby(a: servers.Postgres) -> tuple[servers.Postgres, str]:

@@ -126,13 +126,14 @@ async def promote(
             raise Conflict(
                 Words("该数据库已是主库。", "This server is a primary already."), hint="verify recover status"
             )
+        before = await _received_settings(standby)
         tell(Words("停止接收旧主库的日志。", "The standby stops receiving from the old primary."))
         await _stop_receiving(standby)
         # What was received is applied before the lease is read: it may hold a longer one.
         await _until(standby, "select pg_last_wal_replay_lsn() >= coalesce(pg_last_wal_receive_lsn(), '0/0')")
         lease_ms = await standby.fetchval("select lease_ms from heartbeat where id = 1")
         if not lease_ms and not certainly_dead:
-            await _receive_again(standby)
+            await _receive_again(standby, before)
             what = Words(
                 "旧主库没有租约，可能仍在作答。", "The old primary holds no lease and may still answer."
             )
@@ -171,9 +172,21 @@ async def _stop_receiving(standby: Any) -> None:
     await _until(standby, "select not exists (select from pg_stat_wal_receiver)")
 
 
-async def _receive_again(standby: Any) -> None:
-    await standby.execute("alter system reset primary_conninfo")
-    await standby.execute("alter system reset restore_command")
+async def _received_settings(standby: Any) -> list[tuple[str, str]]:
+    """`ALTER SYSTEM` writes where `pg_basebackup -R` wrote: what stood there must be put back by value."""
+    rows = await standby.fetch(
+        "select name, setting from pg_settings where name in ('primary_conninfo', 'restore_command')"
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def _receive_again(standby: Any, before: list[tuple[str, str]]) -> None:
+    for name, value in before:
+        await standby.execute(
+            await standby.fetchval(
+                "select format('alter system set %I = %L', $1::text, $2::text)", name, value
+            )
+        )
     await standby.execute("select pg_reload_conf()")
 
 

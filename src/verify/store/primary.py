@@ -5,7 +5,6 @@ begins a new timeline, so of two servers that both think they are primaries the 
 """
 
 import asyncio
-import contextlib
 import urllib.parse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,17 +30,21 @@ async def connect_primary(dsn: str | None = None, **how: Any) -> "Connection":
     if len(each) == 1:
         return await asyncpg.connect(each[0], **how)
     tries = [asyncio.ensure_future(_probe(one, how)) for one in each]
+    chosen: Connection | None = None
     try:
         await asyncio.wait(tries, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
         if not any(_found(one) for one in tries):
             await asyncio.wait(tries, timeout=CONNECT_S)
         elif not all(one.done() for one in tries):
             await asyncio.wait(tries, timeout=GRACE_S)
-        return await _choose(tries)
+        chosen = _choose(tries)
+        return chosen
     finally:
         for one in tries:
             one.cancel()
-        await asyncio.gather(*tries, return_exceptions=True)
+        for probe in await asyncio.gather(*tries, return_exceptions=True):
+            if isinstance(probe, _Probe) and probe.connection is not chosen:
+                probe.connection.terminate()
 
 
 def split_hosts(dsn: str) -> list[str]:
@@ -92,14 +95,10 @@ def _found(one: "asyncio.Future[_Probe | None]") -> bool:
     return one.done() and one.exception() is None and one.result() is not None
 
 
-async def _choose(tries: "Sequence[asyncio.Future[_Probe | None]]") -> "Connection":
+def _choose(tries: "Sequence[asyncio.Future[_Probe | None]]") -> "Connection":
     found = [probe for one in tries if _found(one) and (probe := one.result()) is not None]
-    found.sort(key=lambda probe: probe.timeline)
-    for other in found[:-1]:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            await other.connection.close(timeout=CONNECT_S)
     if found:
-        return found[-1].connection
+        return max(found, key=lambda probe: probe.timeline).connection
     for one in tries:
         if one.done() and (error := one.exception()) is not None:
             raise error

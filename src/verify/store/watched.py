@@ -101,7 +101,7 @@ class WatchedStore:
                 await self._note(self._witness)
         await self._store.close()
         if self._book is not None:
-            self._book.close()
+            await self._book.close()
 
     async def catch_up(self, logbook: Logbook) -> None:
         """Bring the journal up to the ledger. Raises LedgerBroken when it knows more than the register."""
@@ -195,7 +195,9 @@ class _Book:
             self._task = asyncio.ensure_future(self._run())
         await asyncio.shield(future)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._task
         self._logbook.close()
 
     async def _run(self) -> None:
