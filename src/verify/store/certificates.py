@@ -555,6 +555,8 @@ def _renew(copy: Pending, signed: Signed, journal: Journal) -> Program[None]:
     if renewed:
         yield from run("delete_finder", copy.number)
         yield from run_many("insert_finder", [(tag, copy.number) for tag in renewed.tags])
+        # The first tag is the person's: a correction lists nobody anew who wished not to be listed.
+        yield from run_many("keep_unlisted", [(copy.number, tag) for tag in renewed.tags[:1]])
         rows = yield from run("find_business", [renewed.business_tag])
         if all(number != copy.number for _, number, _, _ in rows):
             nth = 1 + max((nth for _, _, nth, _ in rows), default=-1)

@@ -38,6 +38,11 @@ class EventKind(StrEnum):
     BATCH_RECEIVED = "batch-received"
     REVOCATION_PROPOSED = "revocation-proposed"
     REVOCATION_DECIDED = "revocation-decided"
+    CHECK_RECEIVED = "check-received"
+    RECEIPT_GIVEN = "receipt-given"
+    SHARE_MADE = "share-made"
+    SHARE_WITHDRAWN = "share-withdrawn"
+    NAME_SEARCH_SET = "name-search-set"
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -13,16 +13,18 @@ grant usage on schema public to verify_office, verify_public;
 grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
-  finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest
+  finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
+  employer_check, employer_check_row, receipt, checked, share, unlisted
 to verify_office;
 grant update on
-  ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal
+  ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal,
+  employer_check, employer_check_row, checked, share, unlisted
 to verify_office;
-grant delete on finder, batch_row, pack_file, pack_manifest to verify_office;
+grant delete on finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted to verify_office;
 grant update (beat) on heartbeat to verify_office;
 grant insert, update on pulse to verify_office;
 
 grant select on
   ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
-  pack_file, pack_manifest, heartbeat, pulse
+  pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted
 to verify_public;

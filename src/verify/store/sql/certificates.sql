@@ -45,6 +45,9 @@ select sealed from photo where number = $1 and copy <= $2 order by copy desc lim
 -- name: insert_finder
 insert into finder (tag, number) values ($1, $2) on conflict do nothing
 
+-- name: keep_unlisted
+update unlisted set tag = $2 where number = $1
+
 -- name: delete_finder
 delete from finder where number = $1
 
@@ -111,7 +114,8 @@ from copy where number in {texts $1} and state = 'issued'
 select scan_code, number from copy where scan_code in {texts $1} and state = 'issued'
 
 -- name: find_tags
-select tag, number from finder where tag in {blobs $1} order by tag, number
+select f.tag, f.number from finder f left join unlisted u on u.number = f.number and u.tag = f.tag
+where f.tag in {blobs $1} and u.number is null order by f.tag, f.number
 
 -- name: batch_numbers
 select number from certificate where agency = $1 and batch = $2 and status in ('valid', 'suspended')

@@ -204,6 +204,65 @@ create table proposal (                 -- bulk revocation: one proposes, anothe
   decided_at  bigint
 );
 
+create table employer_check (           -- a list that an employer asked about; kept, without what was asked
+  id         text collate "C" primary key,
+  employer   text collate "C" not null references credential (id),
+  key        text collate "C" not null,             -- its idempotency key
+  request    bytea not null,             -- keyed digest of the list
+  created_at bigint not null,
+  done_at    bigint,
+  total      bigint not null,
+  found      bigint not null,
+  missed     bigint not null,
+  failed     bigint not null,
+  unique (employer, key)
+);
+create index employer_check_unfinished on employer_check (created_at) where done_at is null;
+
+create table employer_check_row (
+  check_id text collate "C" not null references employer_check (id),
+  row      bigint not null,            -- 1 is the first row of data
+  state    text not null check (state in ('waiting', 'found', 'missed', 'failed')),
+  sealed   bytea not null,               -- the question until it is answered, then the result; dropped later
+  primary key (check_id, row)
+);
+create index employer_check_row_waiting on employer_check_row (check_id, row) where state = 'waiting';
+
+create table receipt (                  -- that a signed receipt was given: who, when, for what
+  id       text collate "C" primary key,
+  employer text collate "C" not null references credential (id),
+  request  bytea not null,               -- keyed digest of the question
+  digest   bytea not null,               -- SHA-256 of what was signed
+  given_at bigint not null
+);
+
+create table checked (                  -- how often an employer asked about a certificate on a day
+  number   text collate "C" not null references certificate (number),
+  employer text collate "C" not null references credential (id),
+  kind     text not null check (kind in ('list', 'receipt')),
+  day      text collate "C" not null,
+  times    bigint not null,
+  primary key (number, employer, kind, day)
+);
+create index checked_by_employer on checked (employer, number);
+
+create table share (                    -- a link that a holder gave away
+  id           text collate "C" primary key,
+  tag          bytea not null unique,    -- keyed digest of its code
+  number       text collate "C" not null references certificate (number),
+  sealed       bytea not null,           -- code and label
+  created_at   bigint not null,
+  expires_at   bigint not null,
+  withdrawn_at bigint
+);
+create index share_by_number on share (number, created_at);
+
+create table unlisted (                 -- what a search by person does not show, as its holder wishes
+  number text collate "C" primary key references certificate (number),
+  tag    bytea not null,                 -- the person's in the blind index
+  since  bigint not null
+);
+
 -- What the database itself refuses, whoever asks: the ledger is append-only, nothing goes back.
 
 create function refuse() returns trigger language plpgsql as

@@ -237,6 +237,65 @@ create table proposal (                 -- bulk revocation: one proposes, anothe
   decided_at  integer
 ) strict, without rowid;
 
+create table employer_check (           -- a list that an employer asked about; kept, without what was asked
+  id         text primary key,
+  employer   text not null references credential (id),
+  key        text not null,             -- its idempotency key
+  request    blob not null,             -- keyed digest of the list
+  created_at integer not null,
+  done_at    integer,
+  total      integer not null,
+  found      integer not null,
+  missed     integer not null,
+  failed     integer not null,
+  unique (employer, key)
+) strict, without rowid;
+create index employer_check_unfinished on employer_check (created_at) where done_at is null;
+
+create table employer_check_row (
+  check_id text not null references employer_check (id),
+  row      integer not null,            -- 1 is the first row of data
+  state    text not null check (state in ('waiting', 'found', 'missed', 'failed')),
+  sealed   blob not null,               -- the question until it is answered, then the result; dropped later
+  primary key (check_id, row)
+) strict, without rowid;
+create index employer_check_row_waiting on employer_check_row (check_id, row) where state = 'waiting';
+
+create table receipt (                  -- that a signed receipt was given: who, when, for what
+  id       text primary key,
+  employer text not null references credential (id),
+  request  blob not null,               -- keyed digest of the question
+  digest   blob not null,               -- SHA-256 of what was signed
+  given_at integer not null
+) strict, without rowid;
+
+create table checked (                  -- how often an employer asked about a certificate on a day
+  number   text not null references certificate (number),
+  employer text not null references credential (id),
+  kind     text not null check (kind in ('list', 'receipt')),
+  day      text not null,
+  times    integer not null,
+  primary key (number, employer, kind, day)
+) strict, without rowid;
+create index checked_by_employer on checked (employer, number);
+
+create table share (                    -- a link that a holder gave away
+  id           text primary key,
+  tag          blob not null unique,    -- keyed digest of its code
+  number       text not null references certificate (number),
+  sealed       blob not null,           -- code and label
+  created_at   integer not null,
+  expires_at   integer not null,
+  withdrawn_at integer
+) strict, without rowid;
+create index share_by_number on share (number, created_at);
+
+create table unlisted (                 -- what a search by person does not show, as its holder wishes
+  number text primary key references certificate (number),
+  tag    blob not null,                 -- the person's in the blind index
+  since  integer not null
+) strict, without rowid;
+
 -- the genesis hash of proof/ledger.py
 insert into ledger_head (id, seq, hash)
 values (1, 0, x'51ddf2cf2cc01f6fcbe737506bf5653a902ed766c9edeced9143404158ddc877');

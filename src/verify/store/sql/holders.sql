@@ -1,0 +1,32 @@
+-- name: count_finders
+select count(*) from finder where number = $1 and tag in {blobs $2}
+
+-- name: insert_share
+insert into share (id, tag, number, sealed, created_at, expires_at, withdrawn_at)
+values ($1, $2, $3, $4, $5, $6, null)
+
+-- name: find_share
+select id, number, sealed, created_at, expires_at, withdrawn_at from share where tag = $1
+
+-- name: list_shares
+select id, number, sealed, created_at, expires_at, withdrawn_at from share where number = $1
+order by created_at desc, id limit $2
+
+-- name: count_open_shares
+select count(*) from share where number = $1 and withdrawn_at is null and expires_at > $2
+
+-- name: withdraw_share
+update share set withdrawn_at = $2 where id = $1 and withdrawn_at is null
+
+-- name: find_unlisted
+select since from unlisted where number = $1
+
+-- name: insert_unlisted
+insert into unlisted (number, tag, since) values ($1, $2, $3) on conflict do nothing
+
+-- name: delete_unlisted
+delete from unlisted where number = $1
+
+-- name: checks_of_number
+select k.day, k.kind, c.name, k.times from checked k join credential c on c.id = k.employer
+where k.number = $1 order by k.day desc, k.kind, c.name limit $2
