@@ -125,12 +125,14 @@ def _day(days: int) -> str:
 def effective(status: Status, since: int, reason: str | None, until: int | None, at: int) -> tuple[Any, ...]:
     """Status, since, reason and end that count at `at`: past its end a suspension is over.
 
-    The last value is the instant (microseconds since 1970 UTC) up to which this holds.
+    The last value is the instant (microseconds since 1970 UTC) up to which this holds. What rests on an end
+    that has passed holds for this one question: a clock that ran ahead and is set back must not leave a
+    suspended certificate "valid" in any memory.
     """
     if status is not Status.SUSPENDED or until is None:
         return status, since, reason, None, NEVER
     if until <= at:
-        return Status.VALID, until, None, None, NEVER
+        return Status.VALID, until, None, None, 0
     return status, since, reason, until, until
 
 

@@ -249,7 +249,7 @@ class Budgets:
         self._target = bucket("target", per_target)
 
     def spend(self, source: Hashable, target: Hashable | None = None) -> Decision:
-        """Before a look-up. `target`: the number, scan code or `Lookup.person_target`, for personal look-ups.
+        """Before a look-up. `target`: the number, scan code or `Person.target`, for personal look-ups.
 
         A refused source takes nothing from the target: nobody can lock others out by asking too much.
         """

@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -58,6 +58,15 @@ class ReadsNow(Protocol):
     def read_now(self, program: Callable[[], Program[T]]) -> T:
         """The same as `Store.read`, without suspending."""
         ...
+
+
+class Person(NamedTuple):
+    """A document and a name as keyed digests."""
+
+    target: bytes
+    """Counts look-ups of one document, whatever the name."""
+    tag: bytes
+    """Finds the certificates of this document under this name."""
 
 
 class Lookup:
@@ -119,9 +128,7 @@ class Lookup:
 
     async def by_person(self, id_type: str, id_number: str, name: str) -> Reply:
         """All certificates of the person with this document and name. Raises Invalid, Unavailable."""
-        identity = read_identity(id_type, id_number, self._now())
-        key = fold_name(parse_name(name, pointer="/name"))
-        return await self._ask(person_tag(self._keys, identity, key), None)
+        return await self.by_read_person(self.read_person(id_type, id_number, name))
 
     async def by_scan_code(self, text: str) -> Reply:
         """The full public face, and whether the copy with this code is the current one.
@@ -130,10 +137,15 @@ class Lookup:
         """
         return await self._ask(None, parse_scan_code(text))
 
-    def person_target(self, id_type: str, id_number: str) -> bytes:
-        """A keyed digest of the document, to count look-ups of one person by. Raises Invalid."""
+    def read_person(self, id_type: str, id_number: str, name: str) -> "Person":
+        """What a person brings, read once: what to count it by, and what finds it. Raises Invalid."""
         identity = read_identity(id_type, id_number, self._now())
-        return person_tag(self._keys, identity, "")
+        key = fold_name(parse_name(name, pointer="/name"))
+        return Person(person_tag(self._keys, identity, ""), person_tag(self._keys, identity, key))
+
+    async def by_read_person(self, person: "Person") -> Reply:
+        """The same as `by_person`, for what `read_person` gave. Raises Unavailable."""
+        return await self._ask(person.tag, None)
 
     async def close(self) -> None:
         """Stop the reads under way; those who wait are told Unavailable."""

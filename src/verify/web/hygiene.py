@@ -48,19 +48,75 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, timeout_s: fl
     await _check_framing(scope, receive, limit)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                chunk, more = await _next(receive)
-                size += len(chunk)
-                if size > limit:
-                    await _let_go(receive, more)
-                    raise _too_large(limit)
-                if not more:
-                    return b"".join((*chunks, chunk)) if chunks else chunk
-                chunks.append(chunk)
-    except TimeoutError as error:
-        raise TooSlow from error
+    async with _patience.limit(timeout_s):
+        while True:
+            chunk, more = await _next(receive)
+            size += len(chunk)
+            if size > limit:
+                await _let_go(receive, more)
+                raise _too_large(limit)
+            if not more:
+                return b"".join((*chunks, chunk)) if chunks else chunk
+            chunks.append(chunk)
+
+
+class _Wait:
+    """One body that is being waited for."""
+
+    __slots__ = ("deadline", "late", "patience", "seconds", "task")
+
+    def __init__(self, patience: "_Patience", seconds: float) -> None:
+        self.patience = patience
+        self.seconds = seconds
+        self.late = False
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None
+        self.task, self.deadline = task, loop.time() + self.seconds
+        self.patience.begin(self, loop)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self.patience.waits.discard(self)
+        if self.late and kind is asyncio.CancelledError and self.task.uncancel() == 0:
+            raise TooSlow
+
+
+class _Patience:
+    """One timer for all bodies under way: a timer for each would cost more than reading it.
+
+    A body is given up within `EVERY_S` after its deadline.
+    """
+
+    EVERY_S = 0.25
+
+    def __init__(self) -> None:
+        self.waits: set[_Wait] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def limit(self, seconds: float) -> _Wait:
+        """`async with`: raises TooSlow when the block takes longer."""
+        return _Wait(self, seconds)
+
+    def begin(self, wait: _Wait, loop: asyncio.AbstractEventLoop) -> None:
+        self.waits.add(wait)
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(self.EVERY_S, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for wait in [wait for wait in self.waits if wait.deadline <= now and not wait.late]:
+            wait.late = True
+            wait.task.cancel()
+        if self.waits:
+            loop.call_later(self.EVERY_S, self._look, loop)
+        elif self._loop is loop:
+            self._loop = None
+
+
+_patience = _Patience()
 
 
 async def stream_body(
@@ -155,7 +211,7 @@ def check_json(body: bytes) -> Any:
         _check_depth(body)
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = _strict(text)
     except UnicodeDecodeError as error:
         raise Malformed(Words("请求内容不是 UTF-8 编码。", "The body is not valid UTF-8.")) from error
     except (ValueError, RecursionError) as error:
@@ -163,6 +219,12 @@ def check_json(body: bytes) -> Any:
     if "\\" in text or not text.isascii() or "\x7f" in text:
         _check_strings(value)
     return value
+
+
+def _strict(text: str) -> Any:
+    if text.startswith("\ufeff"):
+        raise ValueError("a byte order mark")
+    return _decoder.decode(text)
 
 
 def decode_json(body: bytes, kind: type[T]) -> T:
@@ -190,6 +252,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> None:
     raise Malformed(Words(f"JSON 中不允许 {name}。", f"{name} is not JSON."))
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def _check_depth(body: bytes) -> None:

@@ -111,8 +111,9 @@ async def ask(
         found = await lookup.by_number_and_name(number, name)
     elif asked == "person":
         id_type, id_number = request.id_type or "", request.id_number or ""
-        left = spend(desk, scope, source, lookup.person_target(id_type, id_number))
-        found = await lookup.by_person(id_type, id_number, name)
+        person = lookup.read_person(id_type, id_number, name)
+        left = spend(desk, scope, source, person.target)
+        found = await lookup.by_read_person(person)
     else:
         left = spend(desk, scope, source)
         found = await lookup.by_number(number)
