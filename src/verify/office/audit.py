@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from verify.office.audit_certificates import CertificateAudit
+from verify.office.audit_documents import audit_documents
 from verify.office.audit_ledger import audit_ledger
 from verify.office.findings import Finding, Findings
 from verify.proof.sealing import DataKeys
@@ -35,7 +36,8 @@ async def audit(store: Store, data_keys: DataKeys, progress: Callable[[int], Non
     list and the number counters are what its events say. 3. Each certificate's status, revision, reason, dates,
     links and copies are the fold of its events. 4. Each number parses and says what the face says. 5. Each token
     and credential carries a signature of a key of its agency, in its window, over this certificate. 6. Each
-    sealed holder opens, is what the ledger committed to, and can be found by number + name and person.
+    sealed holder opens, is what the ledger committed to, and can be found by number + name and person. 7. Each kept file opens
+    and is the one whose digest the ledger has.
 
     It reads one snapshot and changes nothing, so it may run beside a busy service; at about 300 µs a certificate
     the database cannot fold back its log meanwhile. An API key's secret hash is not in the ledger and so not
@@ -59,6 +61,7 @@ def _audit(data_keys: DataKeys, progress: Callable[[int], None]) -> Program[Repo
         desk.take(rows, events, copies)
         tags = desk.wanted_tags()
         desk.take_tags((yield from run("find_tags", tags)) if tags else [])
+        yield from audit_documents(numbers, events, data_keys, findings)
         after = numbers[-1]
         progress(desk.certificates)
     # 3. No counter may give a number again.

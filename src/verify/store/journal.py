@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     ISSUED = "issued"
     COPY_ISSUED = "copy-issued"
     ABANDONED = "abandoned"
+    DOCUMENT_KEPT = "document-kept"
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
     REVOKED = "revoked"

@@ -13,7 +13,7 @@ grant usage on schema public to verify_office, verify_public;
 grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
-  finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
+  document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
   employer_check, employer_check_row, receipt, checked, share, unlisted
 to verify_office;
 grant update on

@@ -152,6 +152,15 @@ create table photo (
   primary key (number, copy)
 );
 
+create table document (                 -- the file of a copy, as it was first made: never made anew
+  number text collate "C" not null references certificate (number),
+  copy   bigint  not null,
+  kind   text collate "C" not null,                 -- the form it is printed in
+  sealed bytea not null,
+  digest bytea not null,                  -- SHA-256 of the file, which the ledger has too
+  primary key (number, copy, kind)
+);
+
 create table finder (                   -- keyed blind index: who may be found by what
   tag    bytea not null,
   number text collate "C" not null references certificate (number),
@@ -312,6 +321,8 @@ create trigger counter_stays before delete on counter
   for each row execute function refuse('a spent number is not given back');
 create trigger certificate_arrows before update on certificate
   for each row execute function refuse_certificate();
+create trigger document_is_kept before update on document
+  for each row execute function refuse('a kept file is not changed');
 create trigger certificate_stays before delete on certificate
   for each row execute function refuse('a certificate is never deleted');
 create trigger copy_is_signed_once before update on copy

@@ -185,6 +185,17 @@ create table photo (
   primary key (number, copy)
 ) strict, without rowid;
 
+create table document (                 -- the file of a copy, as it was first made: never made anew
+  number text not null references certificate (number),
+  copy   integer not null,
+  kind   text not null,                 -- the form it is printed in
+  sealed blob not null,
+  digest blob not null,                  -- SHA-256 of the file, which the ledger has too
+  primary key (number, copy, kind)
+) strict;
+create trigger document_is_kept before update on document
+begin select raise(abort, 'a kept file is not changed'); end;
+
 create table finder (                   -- keyed blind index: who may be found by what
   tag    blob not null,
   number text not null references certificate (number),
