@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -12,10 +13,13 @@ from loadtest.client import Answer, Caller, connect, get, post
 from loadtest.installation import SIGNED, Site
 from loadtest.services import Service
 from verify.certificate.identity import mask_id_number
+from verify.proof.datafile import load_data_keys
 from verify.proof.digits import encode_digits
 from verify.proof.public import PublicKey
+from verify.proof.sealing import DataKeys
 from verify.proof.token import verify_token
 from verify.store.contract import Store
+from verify.store.personal import unseal_token
 from verify.store.reads import read_certificates, read_copy
 from verify.store.register import list_keys
 from verify.wiring.house import open_store
@@ -165,18 +169,22 @@ async def check_against_register(service: Service, site: Site, indexes: Sequence
     Status and revision of each answer are the register's; its token verifies with the agency's public key and
     claims what was seeded; the service's own report on the token says authentic and valid.
     """
+    folder = Path(site.folder) / "keys"
+    data_keys = load_data_keys(folder, (folder / "passphrase").read_text().strip())
     store = await open_store(site.database_url, read_only=True)
     try:
         keys = {key.kid: key for key in await store.read(list_keys)}
         async with connect(service.port) as caller:
             for index in indexes:
-                await _hold_one(index, caller, store, keys)
+                await _hold_one(index, caller, store, keys, data_keys)
     finally:
         await store.close()
     return len(indexes)
 
 
-async def _hold_one(index: int, caller: Caller, store: Store, keys: dict[str, PublicKey]) -> None:
+async def _hold_one(
+    index: int, caller: Caller, store: Store, keys: dict[str, PublicKey], data_keys: DataKeys
+) -> None:
     assert index < SIGNED
     one = seed.seeded(index)
     answer = await caller.ask(get(f"/V/{one.scan_code}"))
@@ -189,9 +197,10 @@ async def _hold_one(index: int, caller: Caller, store: Store, keys: dict[str, Pu
     )
     copy = await store.read(lambda: read_copy(one.number, 1))
     assert copy is not None
-    claims = verify_token(copy[0], keys)
+    token = unseal_token(data_keys, one.number, 1, copy[0])
+    claims = verify_token(token, keys)
     expect((claims.number, claims.scan_code) == (one.number, one.scan_code), "another token", answer)
-    report = await caller.ask(post("/api/v1/checks", msgspec.json.encode({"token": encode_digits(copy[0])})))
+    report = await caller.ask(post("/api/v1/checks", msgspec.json.encode({"token": encode_digits(token)})))
     expect(report.status == 200, "no report", report)
     outcomes = {check["name"]: check["outcome"] for check in report.json()["checks"]}
     for name in ("readable", "authentic", "issuer-known", "matches-register", "current-copy", "status"):

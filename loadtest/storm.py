@@ -5,19 +5,23 @@ import importlib.util
 import random
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from loadtest import seed
 from loadtest.client import Caller, connect, get, post
-from loadtest.generators import Peak, percentile, run_wrk
+from loadtest.generators import Peak, Steady, percentile, run_h2load, run_wrk
 from loadtest.installation import Site
 from loadtest.plots import Lines
 from loadtest.results import Section
 from loadtest.run import Run, number_paths
 from loadtest.services import ROOT, Service, product
+
+L = TypeVar("L")
 
 RATE = 100.0
 """Revocations in a second."""
@@ -40,9 +44,10 @@ def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
         name,
         f"Revocation storm, {site.engine}, {nodes} node{'s' if nodes > 1 else ''}",
         f"{RATE:.0f} revocations a second over HTTP (latency counts from the intended instant) while wrk asks for random "
-        f"numbers on 32 connections as fast as it is answered, and {READERS} readers ask mostly for certificates that are "
-        "revoked at just that moment. Each checked read is judged by the history checker of the tests: F1 (no read begun "
-        "after an acknowledgement shows the older state), F2 (no flicker) and F3 (nothing that nobody wrote), across nodes.",
+        "numbers on 32 connections as fast as it is answered, then beside half that rate, then alone. Meanwhile "
+        f"{READERS} readers ask mostly for certificates that are revoked at just that moment, and each such read is judged "
+        "by the history checker of the tests: F1 (no read begun after an acknowledgement shows the older state), F2 (no "
+        "flicker) and F3 (nothing that nobody wrote), across nodes.",
     )
     with ExitStack() as stack:
         office = stack.enter_context(product(site, role="all"))
@@ -50,30 +55,33 @@ def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
         section.commands += [service.command for service in services]
         targets = stack.enter_context(run.targets(number_paths(site.count)))
         run.quiet()
-        storm = _Storm(
-            site, services, seconds=2.0 if run.quick else 45.0, wanted=200 if run.quick else CHECKED
-        )
-        peak: Peak = asyncio.run(storm.blow(targets))
+        storm = _Storm(site, services)
+        calm = asyncio.run(storm.blow(2.0 if run.quick else 10.0))
+        full: Callable[[float], Peak] = partial(run_wrk, office, targets, nice=10)
+        peak, busy = asyncio.run(storm.blow_beside(2.0 if run.quick else 45.0, full))
+        # Half of what was just answered, for another while.
+        paths = number_paths(site.count, 20_000)
+        half: Callable[[float], Steady] = partial(run_h2load, office, paths, peak.rate / 2)
+        steady, eased = asyncio.run(storm.blow_beside(2.0 if run.quick else 15.0, half))
     section.commands.append(peak.command)
-    section.raw.append(peak.raw)
-    ordered, served = sorted(storm.from_due), sorted(storm.from_sent)
+    section.commands.append(steady.command)
+    section.raw += [peak.raw, steady.raw]
     wrong = storm.history.violations()
-    section.add("revocations acknowledged", len(ordered), "")
-    section.add("acknowledgement p50", percentile(ordered, 50), "ms")
-    section.add("acknowledgement p99", percentile(ordered, 99), "ms", ACK_MS, "<=")
-    section.add("acknowledgement p99 counted from sending", percentile(served, 99), "ms")
+    parts = {"full read load": busy, f"{steady.asked:.0f} reads/s beside": eased, "judged reads only": calm}
+    for what, told in parts.items():
+        due, sent = sorted(told.from_due), sorted(told.from_sent)
+        section.add(f"{what}: revocations acknowledged", len(due), "")
+        section.add(f"{what}: acknowledgement p50", percentile(due, 50), "ms")
+        goal = ACK_MS if told is busy else None
+        section.add(f"{what}: acknowledgement p99", percentile(due, 99), "ms", goal, "<=")
+        section.add(f"{what}: acknowledgement p99 counted from sending", percentile(sent, 99), "ms")
     section.add("checked reads", len(storm.history.reads), "", None if run.quick else CHECKED)
     section.must("of them stale, flickering or invented", len(wrong))
     section.add("unchecked reads beside them", peak.rate, "/s")
     section.must("revocations that failed", storm.failed)
     section.raw += wrong[:5]
-    section.lines.append(
-        Lines(
-            "Acknowledgement of a revocation",
-            "ms",
-            [("from the intended instant", ordered), ("from sending", served)],
-        )
-    )
+    curves = [(what, sorted(told.from_due)) for what, told in parts.items()]
+    section.lines.append(Lines("Acknowledgement of a revocation, from the intended instant", "ms", curves))
     return section
 
 
@@ -86,46 +94,51 @@ def _history() -> Any:
     return module
 
 
-class _Storm:
-    """One storm over some services."""
+class _Acknowledged:
+    """Milliseconds of the acknowledgements of one part of a storm."""
 
-    def __init__(self, site: Site, services: list[Service], *, seconds: float, wanted: int) -> None:
-        self._site = site
-        self._services = services
-        self._seconds = seconds
-        self._wanted = wanted
-        self._numbers = [seed.seeded(i).number for i in range(min(site.count, int(RATE * seconds * 4) + 100))]
-        self.history = _history().History((number, 1, "valid") for number in self._numbers)
+    def __init__(self) -> None:
         self.from_due: list[float] = []
         self.from_sent: list[float] = []
+
+
+class _Storm:
+    """One storm over some services, in parts; one history for all of them."""
+
+    def __init__(self, site: Site, services: list[Service]) -> None:
+        self._site = site
+        self._services = services
+        self._numbers = [seed.seeded(i).number for i in range(site.count)]
+        self.history = _history().History((number, 1, "valid") for number in self._numbers)
         self.failed = 0
         self._begun = 0
         self._over = False
+        self._told = _Acknowledged()
 
-    async def blow(self, targets: Any) -> Peak:
-        """Everything at once; lasts until enough reads were checked, at most four times the planned time."""
-        # The load outlasts the storm: wrk is told a time, so it gets the planned one.
-        load = asyncio.create_task(
-            asyncio.to_thread(run_wrk, self._services[0], targets, self._seconds, nice=10)
-        )
-        await asyncio.sleep(0.2)
+    async def blow_beside(self, seconds: float, load: Callable[[float], L]) -> tuple[L, _Acknowledged]:
+        """One part beside a load that is given its length."""
+        beside = asyncio.create_task(asyncio.to_thread(load, seconds + 0.5))
+        await asyncio.sleep(0.3)
+        told = await self.blow(seconds)
+        return await beside, told
+
+    async def blow(self, seconds: float) -> _Acknowledged:
+        """Revoke and read at once for so long; how the revocations were acknowledged."""
+        self._over, self._told = False, _Acknowledged()
         readers = [asyncio.create_task(self._read(i)) for i in range(READERS)]
-        await self._write()
+        await self._write(seconds)
         self._over = True
         await asyncio.gather(*readers)
-        return await load
+        return self._told
 
-    async def _write(self) -> None:
+    async def _write(self, seconds: float) -> None:
         """Revocations at their instants, on a few connections."""
         async with asyncio.TaskGroup() as group:
             queue: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
             for _ in range(WRITERS):
                 group.create_task(self._revoke_each(queue))
-            start = time.perf_counter()
-            while self._begun < len(self._numbers):
-                due = start + self._begun / RATE
-                if due > start + self._seconds and len(self.history.reads) >= self._wanted:
-                    break
+            start, first = time.perf_counter(), self._begun
+            while (due := start + (self._begun - first) / RATE) < start + seconds:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 queue.put_nowait((due, self._numbers[self._begun]))
                 self._begun += 1
@@ -143,8 +156,8 @@ class _Storm:
                 if answer.status == 200:
                     told = answer.json()
                     self.history.wrote(number, begun, told["revision"], told["verdict"])
-                    self.from_due.append((time.perf_counter() - due) * 1e3)
-                    self.from_sent.append(answer.took_ms)
+                    self._told.from_due.append((time.perf_counter() - due) * 1e3)
+                    self._told.from_sent.append(answer.took_ms)
                 else:
                     self.history.wrote(number, begun, None, "revoked")
                     self.failed += 1
