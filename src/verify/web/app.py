@@ -8,6 +8,7 @@ signing key even by mistake.
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,6 +46,11 @@ from verify.wiring import House, Role, open_house, read_settings
 
 Work = Callable[[], Awaitable[None]]
 
+SWITCH_S = 0.0005
+"""How long the event loop may keep the interpreter while the writer's thread waits for it. A change takes the
+interpreter some twenty times on its way to the disk, so with Python's 5 ms it would wait 100 ms beside a full
+load of look-ups."""
+
 
 def create_app() -> App:
     """Both halves. Settings come from the environment and the settings file in the working directory."""
@@ -78,6 +84,7 @@ def build_app(settings: Settings, role: Role) -> App:
     bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
     work: list[Work] = [lambda: keep_pins(public, house.wait)]
     if role is not Role.PUBLIC:
+        sys.setswitchinterval(SWITCH_S)
         from verify.web.office.compose import compose_office
 
         office = compose_office(settings, house, public)
