@@ -143,11 +143,17 @@ class _Replay:
                                data["active_to"], data["compromised_at"])  # fmt: skip
                 self.changes += 1
             case EventKind.TRUST_LIST_SIGNED:
-                yield from run("replay_trust_list", data["sequence"])
+                yield from self._trust_list(data["sequence"])
             case EventKind.REVOCATION_DECIDED:
                 yield from run("decide_proposal", data["id"], data["state"], event.actor, event.at)
             case _:
                 pass  # an upload or a proposal of after the backup is lost; whoever made it makes it again
+
+    def _trust_list(self, sequence: int) -> Program[None]:
+        """The list itself is gone; its number is not used again, and a new one is due at once."""
+        rows = yield from run("last_trust_list")
+        if rows:
+            yield from run("insert_trust_list", sequence, 0, rows[0][2])
 
     def _key(self, event: Event, data: dict[str, Any]) -> Program[None]:
         """The public half; the owner's names come from the register, the X.509 certificate from nowhere."""

@@ -19,7 +19,3 @@ update copy set state = 'void', pending = null where number = $1 and copy = $2 a
 insert into agency (code, kind, name_zh, name_en, state, since, reason, contact)
 values ($1, $2, $3, $4, 'active', $5, null, null)
 on conflict (code) do nothing
-
--- name: replay_trust_list
-insert into trust_list (sequence, issued_at, document)
-select $1, 0, document from trust_list order by sequence desc limit 1
