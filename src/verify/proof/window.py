@@ -72,11 +72,11 @@ def standing(key: PublicKey, at: dt.datetime) -> Standing:
     """What the window says of a signature made `at`, aware UTC.
 
     Take `at` from the ledger where there is one: the time inside a token is the signer's own word, and a
-    thief writes there what he likes.
+    thief writes there what he likes. The opening counts from its whole second, as tokens tell time.
     """
     if key.compromised_at is not None and at >= key.compromised_at:
         return Standing.COMPROMISED
-    if key.active_from is None or at < key.active_from:
+    if key.active_from is None or at < key.active_from.replace(microsecond=0):  # tokens tell whole seconds
         return Standing.NOT_YET
     if key.active_to is not None and at >= key.active_to:
         return Standing.ENDED
