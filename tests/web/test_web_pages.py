@@ -108,7 +108,8 @@ def test_every_input_has_a_label_and_forms_put_nothing_into_an_address(name: str
         assert re.fullmatch(r"/(checks)?\?lang=(zh|en)", form["action"] or "")
     for link in page.all("a"):
         assert re.fullmatch(
-            r"(/V/\w+|/agencies(/\w+)?|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn", link["href"] or ""
+            r"(/V/\w+|/agencies(/\w+)?|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
+            link["href"] or "",
         )
 
 

@@ -438,7 +438,9 @@ async def grant_postgres(dsn: str) -> None:
             await connection.execute(text)
     except BROKEN as error:
         what = Words("无法创建数据库角色。", "The database roles could not be made.")
-        raise NotReady(what, hint=f"the schema's owner with CREATEROLE runs `verify init`: {error}") from error
+        raise NotReady(
+            what, hint=f"the schema's owner with CREATEROLE runs `verify init`: {error}"
+        ) from error
 
 
 async def _version(connection: Any) -> int:
