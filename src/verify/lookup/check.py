@@ -7,6 +7,7 @@ signature is authentic; whether the certificate still stands, nobody can know wi
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
@@ -31,11 +32,13 @@ from verify.lookup.answer import MESSAGES, Agency, full_bytes, full_entry, insta
 from verify.lookup.presented import Presented, differences, parse_presented
 from verify.proof.credential import verify_jws
 from verify.proof.public import PublicKey
+from verify.proof.receipt import Receipt, is_receipt, read_receipt, receipt_kid, verify_receipt
 from verify.proof.sealing import DataKeys
 from verify.proof.token import verify_token
 from verify.proof.trust import TrustList
 from verify.proof.window import Standing, standing
 from verify.store.contract import Store
+from verify.store.employers import Kept, read_kept
 from verify.store.journal import to_micros
 from verify.store.personal import unseal_credential, unseal_personal, unseal_token
 from verify.store.reads import Proven, read_proven
@@ -67,6 +70,8 @@ class Report(msgspec.Struct, frozen=True):
     checks: tuple[Check, ...]
     answer: bytes | None = None
     """The finished answer, which already holds verdict, message and time."""
+    receipt: Mapping[str, object] | None = None
+    """What a receipt said then, and what the register says of the same certificates now."""
 
     def to_json(self) -> bytes:
         """The report of the contract: the answer with `checks`, or the verdict with `checks`."""
@@ -74,7 +79,7 @@ class Report(msgspec.Struct, frozen=True):
         if self.answer is not None:
             return b'%b,"checks":%b}' % (self.answer[:-1], checks)
         head = {"verdict": self.verdict, "as_of": self.as_of, "message": self.message, "checks": self.checks}
-        return _encode(head)
+        return _encode(head if self.receipt is None else head | {"receipt": self.receipt})
 
 
 NAMES = (
@@ -149,6 +154,8 @@ class Checker:
 
         Keys, certificate and what was signed are read in one snapshot of the primary.
         """
+        if is_receipt(text.strip()):
+            return await self._check_receipt(text.strip())
         checks = _Checks()
         at = self._now()
         as_of = instant(to_micros(at))
@@ -173,6 +180,56 @@ class Checker:
                 checks.put(name, Outcome.SKIPPED, BARE.zh, BARE.en)
         # 5. What the register says now.
         return self._finish(brought, one, copy, proven, checks, at)
+
+    async def _check_receipt(self, text: str) -> Report:
+        """A receipt: did this service give it, what did it say, and what does the register say now?"""
+        checks = _Checks()
+        at = self._now()
+        as_of = instant(to_micros(at))
+        try:
+            claims, payload = read_receipt(text)
+        except Unreadable as error:
+            checks.put("readable", False, error.detail.zh, error.detail.en)
+            return checks.report(Verdict.UNKNOWN, UNPROVEN, as_of)
+        checks.put("readable", True, "可以识别。", "It can be read.")
+        # 1. One snapshot: what was recorded when it was given, its key, and its certificates as they are.
+        kept = await self._kept(receipt_kid(text), claims)
+        # 2. The operator signed it, with a key that counted when the register recorded it.
+        _check_operator(text, kept, checks)
+        # 3. A stolen key makes no receipt: the register remembers each one that was given.
+        given = kept.given is not None and kept.given.digest == hashlib.sha256(payload).digest()
+        if given:
+            checks.put(
+                "matches-register", True, "登记库有该回执的记录。", "The register recorded this receipt."
+            )
+        else:
+            checks.put("matches-register", False, "登记库没有该回执的记录。",
+                       "The register recorded no such receipt.")  # fmt: skip
+        # 4. What it said then, beside what the register says now.
+        now = [(seen.number, self._verdict_now(kept.now.get(seen.number), at)) for seen in claims.answers]
+        verdicts = [verdict for _, verdict in now] or [Verdict.UNKNOWN]
+        verdict = next((one for one in verdicts if one is not Verdict.VALID), Verdict.VALID)
+        checks.put("status", verdict is Verdict.VALID, MESSAGES[verdict].zh, MESSAGES[verdict].en)
+        told = {
+            "id": claims.jti, "employer": claims.employer, "asked": claims.asked, "as_of": claims.as_of,
+            "seq": claims.seq, "then": claims.answers,
+            "now": [{"number": number, "verdict": one} for number, one in now],
+        }  # fmt: skip
+        report = checks.report(verdict, MESSAGES[verdict], as_of)
+        return report if checks.failed() else msgspec.structs.replace(report, receipt=told)
+
+    async def _kept(self, kid: str, claims: Receipt) -> Kept:
+        numbers = [seen.number for seen in claims.answers]
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._store.read(partial(read_kept, kid, claims.jti, numbers))
+        except (StoreFailed, TimeoutError) as error:
+            hint = error.hint if isinstance(error, StoreFailed) else "the store did not answer in time"
+            raise Unavailable(hint=hint) from error
+
+    def _verdict_now(self, one: Certificate | None, at: dt.datetime) -> Verdict:
+        shown = self._shown(one)
+        return Verdict.UNKNOWN if shown is None else verdict_of(effective_status(shown, at))
 
     async def _proven(self, brought: Presented) -> Proven:
         kids = [brought.kid] if brought.kid is not None else []
@@ -238,6 +295,27 @@ class Checker:
             one, _opened(self._keys, one), (b"", b""), Agency(one.face.agency, proven.agency), micros, 0
         )
         return checks.report(verdict, message, as_of, full_bytes(entry, as_of.encode(), brought.scan_code))
+
+
+def _check_operator(text: str, kept: Kept, checks: _Checks) -> None:
+    keys = {} if kept.key is None else {kept.key.kid: kept.key}
+    try:
+        verify_receipt(text, keys)
+    except UnknownKey:
+        checks.put(
+            "issuer-known", False, "签名密钥不是本系统运营方的。", "The key is none of this operator's."
+        )
+        return
+    except (BadSignature, Unreadable) as error:
+        checks.put("authentic", False, error.detail.zh, error.detail.en)
+        return
+    assert kept.key is not None  # without it the key is unknown
+    checks.put("authentic", True, "签名与内容相符。", "The signature fits the content.")
+    checks.put(
+        "issuer-known", True, f"签名方：{kept.key.owner_name.zh}。", f"Signed by {kept.key.owner_name.en}."
+    )
+    if kept.given is not None:
+        _check_window(kept.key, kept.given.given_at, checks)
 
 
 def _is_original(keys: DataKeys, number: str, brought: Presented, proven: Proven) -> bool:

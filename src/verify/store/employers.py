@@ -8,8 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from verify.certificate.record import Certificate
+from verify.proof.public import PublicKey
 from verify.store.contract import Program, Row, run, run_many
 from verify.store.journal import EventKind, Origin, from_micros, open_journal, to_micros
+from verify.store.reads import read_certificates
+from verify.store.register import find_key
 
 
 class EmployerCheck(msgspec.Struct, frozen=True):
@@ -133,6 +137,22 @@ def find_receipt(receipt_id: str) -> Program[GivenReceipt | None]:
         return None
     key, employer, digest, given_at = rows[0]
     return GivenReceipt(key, employer, digest, from_micros(given_at))
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """All that the check of one presented receipt needs, in one snapshot."""
+
+    given: GivenReceipt | None
+    key: PublicKey | None
+    now: Mapping[str, Certificate]
+    """The certificates that it names, as they are."""
+
+
+def read_kept(kid: str, receipt_id: str, numbers: Sequence[str]) -> Program[Kept]:
+    """What is kept of a receipt, the key that it names, and the certificates that it names."""
+    given = yield from find_receipt(receipt_id)
+    key = yield from find_key(kid)
+    return Kept(given, key, (yield from read_certificates(numbers)).certificates)
 
 
 def _count(employer: str, kind: str, tally: Tally, at: dt.datetime) -> Program[None]:

@@ -4,8 +4,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Auth: TypeAlias = Literal["none", "agency", "operator", "any", "optional"]
-"""Who may come: nobody asked; an agency's key; an operator's; either; a key changes the answer."""
+Auth: TypeAlias = Literal["none", "agency", "operator", "any", "optional", "employer"]
+"""Who may come: nobody asked; an agency's key; an operator's; either; a key changes the answer; an
+employer's."""
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -95,6 +95,7 @@ COMPONENTS: Final = MappingProxyType(
             "type": "object",
             "properties": {
                 **_ANSWER["properties"],
+                "receipt": {"type": "object", "description": "Of a receipt: what it said then and what holds now."},
                 "checks": {
                     "type": "array",
                     "items": {

@@ -6,26 +6,33 @@ Only this module of the room can reach a signing key; a public node never loads 
 import datetime as dt
 import os
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from verify.config import Settings
+from verify.employers.lists import Lists
+from verify.employers.receipts import Receipts
 from verify.errors import BadKey, Words
 from verify.issuance.batches import Batches
 from verify.issuance.change import Changes
 from verify.issuance.issue import Issuance
+from verify.issuance.papers import Papers
 from verify.issuance.reissue import Reissues
 from verify.issuance.revocation import Revocations
 from verify.issuance.signing import SignersInUse
 from verify.issuance.view import Views
 from verify.office.office import Office, open_office
+from verify.office.trust import root_in_use
 from verify.proof.keyfiles import KeyStore
-from verify.proof.public import KeyState
-from verify.proof.signer import SoftSigner
+from verify.proof.public import KeyState, PublicKey
+from verify.proof.signer import SoftSigner, sign_and_read_back
 from verify.store import register
+from verify.store.contract import Store
 from verify.wiring.house import House, close_quietly, open_public, passphrase, utc_now
 from verify.wiring.press import PressRoom
 from verify.wiring.settings import Role
+from verify.wiring.timestamp import open_timestamp
 
 
 class OfficeHouse(House, frozen=True):
@@ -38,7 +45,10 @@ class OfficeHouse(House, frozen=True):
     revocations: Revocations
     batches: Batches
     views: Views
+    papers: Papers
     press: PressRoom
+    receipts: Receipts
+    lists: Lists
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
@@ -59,6 +69,22 @@ class LoadedKeys:
         if kid not in self._signers:
             self._signers[kid] = SoftSigner(self._key_store.load(kid))
         return self._signers[kid]
+
+
+class RootSigner:
+    """Signs receipts and result lists with the operator's root in use."""
+
+    def __init__(self, store: Store, keys: LoadedKeys) -> None:
+        """The key is looked up at each signature: a rotation takes effect with the next one."""
+        self._store = store
+        self._keys = keys
+
+    async def sign(self, make: Callable[[PublicKey], bytes]) -> tuple[bytes, bytes]:
+        """See `employers.operator.OperatorSigner`."""
+        root = root_in_use(await self._store.read(register.list_keys))
+        message = make(root)
+        (signature,) = await sign_and_read_back(self._keys.signer(root.kid), root, [message])
+        return message, signature
 
 
 async def open_office_house(
@@ -89,10 +115,20 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
     settings, store, data_keys = house.settings, house.store, house.data_keys
     key_store = KeyStore(settings.keys_dir, passphrase(settings))
     public_url = settings.public_url.rstrip("/")
-    signers = SignersInUse(store, LoadedKeys(key_store).signer)
+    keys_of_process = LoadedKeys(key_store)
+    signers = SignersInUse(store, keys_of_process.signer)
+    operator = RootSigner(store, keys_of_process)
+    asking: dict[str, Any] = {"data_keys": data_keys, "public_url": public_url, "now": now, "random": random}
     issuance = Issuance(
         store, data_keys=data_keys, signers=signers, public_url=public_url, now=now, random=random
     )
+    views = Views(store, data_keys=data_keys, public_url=public_url, now=now)
+    press = PressRoom(templates_dir=settings.templates_dir, data_font=settings.data_font)
+    timestamp, timestamp_roots = open_timestamp(settings, random)
+    papers = Papers(
+        views, store, data_keys=data_keys, signers=signers, room=press, now=now, timestamp=timestamp,
+        timestamp_roots=timestamp_roots,
+    )  # fmt: skip
     return OfficeHouse(
         **msgspec.structs.asdict(house),
         office=open_office(
@@ -103,8 +139,11 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         reissues=Reissues(issuance),
         revocations=Revocations(store, data_keys=data_keys, now=now),
         batches=Batches(issuance),
-        views=Views(store, data_keys=data_keys, public_url=public_url, now=now),
-        press=PressRoom(),
+        views=views,
+        papers=papers,
+        press=press,
+        receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
+        lists=Lists(store, house.lookup, house.checker, operator, **asking),
     )
 
 

@@ -43,18 +43,26 @@ class Admitted(msgspec.Struct, frozen=True):
         return self.credential.agency
 
 
-async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
-    """The caller behind `Authorization: Bearer`, asked of the store each time.
+async def authenticated(half: OfficeHalf, scope: Scope) -> tuple[OfficeHouse, Credential]:
+    """The API key behind `Authorization: Bearer`, asked of the store each time, whatever its role.
 
-    Raises Unauthenticated without a valid key (also with more than one header), Forbidden for a role that has
-    no business in the office, Unavailable.
+    Raises Unauthenticated without a valid key (also with more than one header), Unavailable.
     """
     values = [value for key, value in scope["headers"] if key == b"authorization"]
     match = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
     if match is None:
         raise Unauthenticated
     desk = half.opening.now()
-    credential = await desk.office.credentials.authenticate(match[1].decode())
+    return desk, await desk.office.credentials.authenticate(match[1].decode())
+
+
+async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
+    """The caller as the office knows it.
+
+    Raises Unauthenticated without a valid key (also with more than one header), Forbidden for a role that has
+    no business in the office, Unavailable.
+    """
+    desk, credential = await authenticated(half, scope)
     role = _ROLES.get(credential.role)
     if role is None:
         raise Forbidden

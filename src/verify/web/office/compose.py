@@ -13,6 +13,8 @@ from verify.errors import VerifyError
 from verify.issuance.reissue import ReissueRequest
 from verify.office.agencies import FilingRequest
 from verify.telemetry import log
+from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
+from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.office import administration, changes
 from verify.web.office.administration import agency_handlers, credential_handlers, key_handlers
 from verify.web.office.batches_door import batch_handlers
@@ -68,15 +70,17 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *agency_handlers(half),
         *key_handlers(half),
         *credential_handlers(half),
+        *employer_handlers(half),
     ]
     return Composed(
         handlers,
-        OFFICE_ROUTES,
-        BODIES,
+        (*OFFICE_ROUTES, *EMPLOYER_ROUTES),
+        BODIES | EMPLOYER_BODIES,
         [
             lambda: _issue_batches(house, opening),
             lambda: _keep_house(house, opening),
             lambda: _publish_packs(house, opening, settings.pack_every_s),
+            *employer_work(house, opening),
         ],
     )
 

@@ -1,0 +1,199 @@
+"""Employers over HTTP: lists, results, signatures and receipts on a real server, and no other key gets in."""
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from web_http_world import (
+    HOLDER,
+    Installation,
+    Server,
+    install,
+    issue_request,
+    resident_id,
+    serving,
+    wait_until,
+)
+
+from verify.office.credentials import Credentials
+from verify.proof.public import PublicKey, by_kid
+from verify.proof.receipt import verify_receipt, verify_result_list
+from verify.store.register import list_keys
+from verify.store.sqlite import SqliteStore
+from verify.web.employers.routes import EMPLOYER_ROUTES
+from verify.web.route import Route
+
+EMPLOYER = "岭南机械有限公司"
+
+
+async def _prepare(made: Installation) -> tuple[str, str, dict[str, PublicKey]]:
+    store = SqliteStore(made.database)
+    try:
+        desk = Credentials(store, now=lambda: dt.datetime.now(dt.UTC))
+        one = await desk.create(EMPLOYER, agency=None, employer=True, actor="test")
+        two = await desk.create("别家公司", agency=None, employer=True, actor="test")
+        return one[1], two[1], by_kid(await store.read(list_keys))
+    finally:
+        await store.close()
+
+
+class Place:
+    """A server with two employers."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.made = server.installation
+        self.key, self.other, self.keys = asyncio.run(_prepare(self.made))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = install(tmp_path_factory.mktemp("employers"), count=12)
+    with serving(made) as server:
+        yield Place(server)
+
+
+def _done(client: httpx.Client, location: str) -> dict[str, Any]:
+    wait_until(lambda: client.get(location).json()["state"] == "done", what=lambda: client.get(location).text)
+    found: dict[str, Any] = client.get(location).json()
+    return found
+
+
+def _csv_list(made: Installation) -> bytes:
+    lines = ["ref,number,name,id_type,id_number,scan_code,token"]
+    lines += [f"E{i},{number},{HOLDER},,,," for i, number in enumerate(made.numbers)]
+    lines.append(f"wrong,{made.numbers[0]},别人,,,,")
+    lines.append(f"person,,{HOLDER},RESIDENT_ID,{resident_id(3)},,")
+    lines.append(f"scan,,,,,{made.scan_codes[4]},")
+    lines.append(f"token,,,,,,{made.token}")
+    lines.append("nothing,,,,,,")
+    lines.append("bad,12345,王某,,,,")
+    return "\r\n".join(lines).encode()
+
+
+def test_a_list_is_answered_row_by_row_and_its_file_is_signed(place: Place) -> None:
+    body = _csv_list(place.made)
+    headers = {"content-type": "text/csv", "idempotency-key": "list-1"}
+    with place.server.client(place.key) as client, place.server.client(place.other) as other:
+        sent = client.post("/api/v1/employer-checks", content=body, headers=headers)
+        assert sent.status_code == 202, sent.text
+        again = client.post("/api/v1/employer-checks", content=body, headers=headers)
+        reused = client.post("/api/v1/employer-checks", content=body + b"\r\n", headers=headers)
+        at = sent.headers["location"]
+        done = _done(client, at)
+        results = client.get(f"{at}/results").json()
+        ndjson = client.get(f"{at}/results", headers={"accept": "application/x-ndjson"})
+        table = client.get(f"{at}/results", headers={"accept": "text/csv"})
+        signed = client.get(f"{at}/signature")
+        hidden = [other.get(f"{at}{part}").status_code for part in ("", "/results", "/signature")]
+    assert again.json()["id"] == sent.json()["id"] and reused.json()["code"] == "idempotency-key-reused"
+    assert (done["total"], done["found"], done["missed"], done["failed"]) == (18, 15, 1, 2)
+    by_ref = {row.get("ref", ""): row for row in results["results"]}
+    assert (
+        by_ref["E0"]["verdict"] == "valid" and by_ref["E0"]["answers"][0]["number"] == place.made.numbers[0]
+    )
+    assert by_ref["wrong"] == by_ref["wrong"] | {"state": "missed", "verdict": "unknown"}
+    assert by_ref["person"]["answers"][0]["number"] == place.made.numbers[3]
+    assert by_ref["scan"]["verdict"] == by_ref["token"]["verdict"] == "valid"
+    assert by_ref["bad"]["state"] == "failed" and by_ref["bad"]["errors"]
+    assert hidden == [404, 404, 404]
+    claims = verify_result_list(signed.text, place.keys)
+    assert claims.results_sha256 == hashlib.sha256(ndjson.content).hexdigest()
+    assert (claims.employer, claims.total) == (EMPLOYER, 18)
+    assert len(ndjson.text.splitlines()) == 18 and table.text.startswith("\ufeffrow,ref,state")
+
+
+def test_what_was_asked_lies_nowhere_in_plain(place: Place) -> None:
+    stored = b"".join(file.read_bytes() for file in place.made.folder.glob("verify.db*"))
+    log = place.server.log.read_bytes()
+    for secret in (resident_id(3), HOLDER, "别人"):
+        assert secret.encode() not in stored and secret.encode() not in log
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "status"),
+    [
+        ("text/csv", b"", 400),
+        ("text/csv", b"no,such\n1,2\n", 400),
+        ("text/csv", b"number,name\n", 400),
+        ("application/x-ndjson", b"\xff\xff\xff", 400),
+        ("application/json", b"[]", 415),
+        ("text/csv", b"number,name\n" + b"1,2\n" * 10_001, 413),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused_whole(
+    place: Place, media: str, body: bytes, status: int
+) -> None:
+    headers = {"content-type": media, "idempotency-key": f"bad-{hash((media, body))}"}
+    with place.server.client(place.key) as client:
+        told = client.post("/api/v1/employer-checks", content=body, headers=headers)
+    assert told.status_code == status, told.text
+
+
+def test_a_receipt_says_later_what_was_said_then_and_what_holds_now(place: Place) -> None:
+    number = place.made.numbers[7]
+    with place.server.client(place.key) as client, place.server.client() as anybody:
+        given = client.post("/api/v1/receipts", json={"number": number, "name": HOLDER})
+        assert given.status_code == 201, given.text
+        receipt = given.json()["receipt"]
+        before = anybody.post("/api/v1/checks", json={"token": receipt}).json()
+        with place.server.client(place.made.agency_key) as agency:
+            revoked = agency.post(f"/api/v1/certificates/{number}/revocation", json={"reason": "FORGED"})
+        after = anybody.post("/api/v1/checks", json={"token": receipt}).json()
+        head, payload, signature = receipt.split(".")
+        altered = anybody.post("/api/v1/checks", json={"token": f"{head}.{payload}.{'A' * 86}"}).json()
+        miss = client.post("/api/v1/receipts", json={"number": number, "name": "别人"})
+    claims, _ = verify_receipt(receipt, place.keys)
+    assert claims.employer == EMPLOYER and claims.answers[0].number == number
+    assert before["verdict"] == "valid" and revoked.status_code == 200, before
+    assert after["verdict"] == "revoked"
+    assert after["receipt"]["then"][0]["verdict"] == "valid"
+    assert after["receipt"]["now"] == [{"number": number, "verdict": "revoked"}]
+    assert [one["outcome"] for one in before["checks"][:5]] == ["passed"] * 5
+    assert altered["verdict"] == "unknown" and "receipt" not in altered and signature
+    assert miss.status_code == 201 and miss.json()["verdict"] == "unknown"
+    assert HOLDER not in json.dumps(payload) and resident_id(7) not in receipt
+
+
+@pytest.mark.parametrize("route", EMPLOYER_ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_only_an_employers_key_opens_the_employers_door(place: Place, route: Route) -> None:
+    path = re.sub(r"{(\w+)}", "ec_0", route.path)
+    seen = []
+    for key in (None, place.made.agency_key[:-1] + "x", place.made.agency_key, place.made.operator_key):
+        with place.server.client(key) as client:
+            body = next((b for b in route.bodies if b.media == "application/json"), None)
+            told = client.request(
+                route.method, path, json=body.example if body else None, headers={"idempotency-key": "x"}
+            )
+        seen.append(told.status_code)
+    assert seen == [401, 401, 403, 403]
+
+
+def test_an_employers_key_opens_nothing_of_the_office(place: Place) -> None:
+    number = place.made.numbers[0]
+    with place.server.client(place.key) as client:
+        seen = [
+            client.get(f"/api/v1/certificates/{number}").status_code,
+            client.get(f"/api/v1/certificates/{number}/history").status_code,
+            client.get(f"/api/v1/certificates/{number}/document.pdf").status_code,
+            client.post(f"/api/v1/certificates/{number}/revocation", json={"reason": "FORGED"}).status_code,
+            client.post("/api/v1/agencies", json={"code": "S000044000460", "name_zh": "x"}).status_code,
+            client.get("/api/v1/agencies/S000044000456/keys").status_code,
+            client.post(
+                "/api/v1/certificates", json=issue_request(9001), headers={"idempotency-key": "e"}
+            ).status_code,
+        ]
+    assert seen == [403] * 7
+
+
+def test_a_node_of_the_public_has_no_employers_door(tmp_path: Path) -> None:
+    made = install(tmp_path, count=0)
+    with serving(made, "create_public_app") as server, server.client() as client:
+        assert client.post("/api/v1/receipts", json={}).status_code == 404
