@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -110,9 +111,19 @@ class Node:
 
     def get(self, path: str, timeout_s: float = 3) -> tuple[int, bytes]:
         """One request on a connection of its own; status 0 when there was no answer."""
+        return self._ask("GET", path, None, {"accept": "application/json"}, timeout_s)
+
+    def post(self, path: str, body: object, bearer: str, timeout_s: float = 10) -> tuple[int, bytes]:
+        """The same with a body and an API key."""
+        headers = {"content-type": "application/json", "authorization": f"Bearer {bearer}"}
+        return self._ask("POST", path, json.dumps(body), headers, timeout_s)
+
+    def _ask(
+        self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float
+    ) -> tuple[int, bytes]:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            line.request("GET", path, headers={"accept": "application/json"})
+            line.request(method, path, body, headers)
             reply = line.getresponse()
             return reply.status, reply.read()
         except (OSError, http.client.HTTPException):
@@ -122,7 +133,11 @@ class Node:
 
     def wait_ready(self, limit_s: float = 60) -> None:
         """Until it says so."""
-        wait_until(lambda: self.get("/readyz")[0] == 200, f"{self.name} is not ready", limit_s)
+        wait_until(self._is_ready, f"{self.name} is not ready", limit_s)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-2000:]
+        return self.get("/readyz")[0] == 200
 
 
 def _line(pid: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from faults_cluster import Cluster
+from faults_cluster import SEEDED, Cluster
 from faults_cluster import dice as dice_of
 from faults_machine import Footprint
 from faults_schedules import Schedule
@@ -66,7 +66,7 @@ class Run:
         # 2. No read was stale, flickering or invented; nothing was answered that may never be.
         found = [*traffic.oddities, *traffic.history.violations()]
         # 3. Nothing exists that nobody asked for, and nothing is there twice.
-        wanted, there = len(self.cluster.seeded) + len(traffic.issued), await self.cluster.count_public()
+        wanted, there = SEEDED + len(traffic.issued), await self.cluster.count_public()
         if wanted != there:
             found.append(f"D3/D4: {there} certificates for {wanted} requests")
         # 4. Ledger, tables, signatures and numbers agree.

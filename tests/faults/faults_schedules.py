@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import json
 import os
 import random
 import signal
@@ -16,8 +18,8 @@ from faults_machine import Node, Proxy
 Schedule = Callable[[Cluster, random.Random, float], Awaitable[None]]
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-STALLS_S = 1.5
-"""Longer than the deadline of a look-up, so that both sides of it are tried."""
+STALLS_S = (0.5, 1.6)
+"""About the deadline of a look-up, 1 s here, so that both sides of it are tried."""
 
 
 async def nothing(cluster: Cluster, dice: random.Random, span_s: float) -> None:
@@ -119,18 +121,20 @@ async def cut_redis(cluster: Cluster, dice: random.Random, span_s: float) -> Non
 
 
 async def _cut(proxies: list[Proxy], dice: random.Random, span_s: float) -> None:
+    """Every way at least once."""
     end = time.monotonic() + span_s
     ways = dice.sample(["to", "from", "reset", "refuse"], 4)
-    while time.monotonic() < end:
-        proxy, way = dice.choice(proxies), ways[0]
-        ways = ways[1:] + ways[:1]
+    done = 0
+    while done < len(ways) or time.monotonic() < end:
+        proxy, way = dice.choice(proxies), ways[done % len(ways)]
+        done += 1
         if way in ("to", "from"):
             proxy.stall(way)
         else:
             proxy.refusing = way == "refuse"
             proxy.reset()
         try:
-            await asyncio.sleep(dice.uniform(0.1, STALLS_S))
+            await asyncio.sleep(dice.uniform(*STALLS_S) if way in ("to", "from") else dice.uniform(0.1, 0.5))
         finally:
             proxy.heal()
         await asyncio.sleep(dice.uniform(0.05, 0.2))
@@ -180,20 +184,44 @@ async def jump_clocks(cluster: Cluster, dice: random.Random, span_s: float) -> N
     """The wall clocks of two nodes jump a day forward and a day back, on their own.
 
     Beside them stands a suspension that ends in half a day: it is the one verdict that may follow the clock,
-    and it must follow it back.
+    and it must follow it back, also out of every cache.
     """
     assert FAKETIME, "apt-get install faketime"
-    for node in cluster.nodes[1:]:
+    jumping = cluster.nodes[1:]
+    for node in jumping:
         await asyncio.to_thread(node.end)
         set_clock(cluster, node, "+0")
         await asyncio.to_thread(
             cluster.start, node, LD_PRELOAD=str(FAKETIME[-1]), FAKETIME_TIMESTAMP_FILE=str(_clock(cluster, node)),
             FAKETIME_CACHE_DURATION="1", FAKETIME_DONT_FAKE_MONOTONIC="1",
         )  # fmt: skip
-    for jump in ("+1d", "-1d", "+0"):
-        for node in cluster.nodes[1:]:
+    await asyncio.to_thread(_suspend_for_half_a_day, cluster)
+    for jump, verdict in (("+0", "suspended"), ("+1d", "valid"), ("-1d", "suspended"), ("+1d", "valid"), ("+0", "suspended")):
+        for node in jumping:
             set_clock(cluster, node, jump)
-        await asyncio.sleep(max(1.3, span_s / 3))
+        await asyncio.sleep(1.2)
+        for node in cluster.nodes:
+            expected = verdict if node in jumping else "suspended"
+            await asyncio.to_thread(_assert_aside, cluster, node, expected, jump)
+        await asyncio.sleep(span_s / 5)
+
+
+def _suspend_for_half_a_day(cluster: Cluster) -> None:
+    assert cluster.aside is not None
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=12)
+    body = {"reason": "UNDER_REVIEW", "until": until.isoformat()}
+    path = f"/api/v1/certificates/{cluster.aside.number}/suspension"
+    status, told = cluster.nodes[0].post(path, body, cluster.operator_key)
+    assert status == 200, told
+
+
+def _assert_aside(cluster: Cluster, node: Node, verdict: str, jump: str) -> None:
+    """By number and by scan code, twice each: from the register, and from memory."""
+    assert cluster.aside is not None
+    for path in (f"/api/v1/certificates/{cluster.aside.number}", f"/V/{cluster.aside.scan_code}") * 2:
+        status, body = node.get(path)
+        told = json.loads(body)
+        assert (status, told["verdict"]) == (200, verdict), (node.name, jump, path[:4], status, told)
 
 
 def set_clock(cluster: Cluster, node: Node, offset: str) -> None:

@@ -43,6 +43,7 @@ class Line:
                 return await self._caller.ask(request)
         except (OSError, TimeoutError):
             self.close()
+            await asyncio.sleep(0.02)
             return None
         except asyncio.CancelledError:
             self.close()
