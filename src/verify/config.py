@@ -53,6 +53,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     revoked_public: bool = True
     """Show revoked certificates as revoked (the sister systems' practice). False answers `unknown`
     (seed001 art. 24 orders deletion from the query site); the register keeps them either way."""
+    templates_dir: Path | None = None
+    """An agency's own forms, each with the record of its trial: `verify template check`."""
+    data_font: Path | None = None
+    """A 仿宋 that the operator may embed, used first for the filled data."""
+    timestamp_url: str | None = None
+    """A timestamp service (RFC 3161) that seals every PDF when it is first made; then it must answer."""
+    timestamp_roots: Path | None = None
+    """PEM file of that service's root certificates; without it no answer of the service is believed."""
     trust_max_age_s: int = 7 * 24 * 3600
     """How long an offline verifier may rely on a trust list."""
     pack_every_s: Annotated[float, msgspec.Meta(ge=0)] = 900

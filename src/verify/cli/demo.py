@@ -20,13 +20,14 @@ from verify.certificate.identity import check_character
 from verify.certificate.occupation import NO_WORK_TYPE
 from verify.certificate.reason import Role as Acting
 from verify.certificate.record import Level
-from verify.cli.issue import pdf_name, write_pdfs
+from verify.cli.issue import issued_in, write_pdfs
 from verify.cli.rosters import issue_roster
 from verify.cli.service import run_service
 from verify.config import Settings
 from verify.documents.qr import render_qr_terminal
 from verify.errors import Words
 from verify.issuance.caller import Caller
+from verify.issuance.papers import paper_name
 from verify.issuance.reissue import Corrections, ReissueRequest
 from verify.office.agencies import FilingRequest
 from verify.wiring import Role
@@ -192,10 +193,10 @@ def _cut_roster(folder: Path, rows: int) -> tuple[Path, Path]:
 
 
 async def _issue(house: OfficeHouse, agency: str, path: Path) -> list[str]:
-    outcome, numbers = await issue_roster(house, agency, path, "demo", lambda read, rows: None)
+    outcome = await issue_roster(house, agency, path, "demo", lambda read, rows: None)
     if outcome.failed:
         _say(f"{outcome.failed} rows were refused: see {outcome.result}")
-    return numbers
+    return list(issued_in(Path(outcome.result)))
 
 
 async def _change(house: OfficeHouse, numbers: list[str], out: Path) -> list[Shown]:
@@ -230,7 +231,7 @@ async def _change(house: OfficeHouse, numbers: list[str], out: Path) -> list[Sho
 async def _shown(house: OfficeHouse, number: str, what: Words) -> Shown:
     sheet = await house.views.sheet_for(number, Caller("demo", Acting.OPERATOR))
     url = f"{house.settings.public_url}/V/{sheet.scan_code}"
-    return Shown(what, number, sheet.name, url, sheet.qr_content, pdf_name(sheet))
+    return Shown(what, number, sheet.name, url, sheet.qr_content, paper_name(sheet.number, sheet.copy_number))
 
 
 def _show(one: Shown, out: Path) -> None:

@@ -1,7 +1,9 @@
 """`issue`."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import csv
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +12,6 @@ from verify.certificate.reason import Role as Acting
 from verify.cli import errand
 from verify.cli.progress import Progress
 from verify.cli.rosters import Outcome, issue_roster, only_agency
-from verify.documents.sheet import Sheet
 from verify.errors import Conflict, Words
 from verify.issuance.caller import Caller
 from verify.wiring.desks import OfficeHouse
@@ -43,11 +44,12 @@ def issue(file: Path, agency: str | None, out: Path | None, as_json: bool) -> No
     async def go(house: OfficeHouse) -> Outcome:
         code = agency or await only_agency(house)
         with Progress("issuing", size) as bar:
-            outcome, numbers = await issue_roster(
+            outcome = await issue_roster(
                 house, code, file, errand.actor(), lambda read, rows: bar.reach(read, f"{rows} rows")
             )
         if out is not None:
-            with Progress("printing", max(len(numbers), 1)) as bar:
+            with Progress("printing", max(outcome.issued + outcome.already, 1)) as bar:
+                numbers = issued_in(Path(outcome.result))
                 await write_pdfs(house, numbers, out, lambda done: bar.reach(done, f"{done} PDFs"))
         return outcome
 
@@ -69,32 +71,52 @@ def issue(file: Path, agency: str | None, out: Path | None, as_json: bool) -> No
 
 
 async def write_pdfs(
-    house: OfficeHouse, numbers: list[str], folder: Path, advance: Callable[[int], None]
-) -> list[Path]:
-    """Write the current copy of each certificate into an existing folder, those that may no longer be printed left out.
+    house: OfficeHouse, numbers: Iterable[str], folder: Path, advance: Callable[[int], None]
+) -> None:
+    """Write the signed PDF of each certificate into an existing folder, those that may no longer be printed left out.
 
-    Raises NotFound, BadDocument.
+    Some files are in memory at a time. A run that broke off is taken up by running it again: what was made is kept
+    in the register and only read. Files are there whole or not at all. Raises NotFound, BadDocument, BadKey.
     """
     caller = Caller(errand.actor(), Acting.OPERATOR)
-    room = asyncio.Semaphore(2 * PRESSES)
-    written: list[Path] = []
+    under_way: set[asyncio.Task[None]] = set()
+    done = 0
 
     async def one(number: str) -> None:
-        async with room:
-            try:
-                sheet = await house.views.sheet_for(number, caller)
-            except Conflict:
-                return  # no new paper leaves the house for it
-            path = folder / pdf_name(sheet)
-            data = await house.press.pdf(sheet)
-            await asyncio.to_thread(path.write_bytes, data)
-            written.append(path)
-            advance(len(written))
+        with contextlib.suppress(Conflict):  # no new paper leaves the house for it
+            paper = await house.papers.pdf(number, caller)
+            await asyncio.to_thread(write_whole, folder / paper.name, paper.data)
 
-    await asyncio.gather(*(one(number) for number in dict.fromkeys(numbers)))
-    return sorted(written)
+    async def settle(room: int) -> None:
+        nonlocal done, under_way
+        while len(under_way) > room:
+            ready, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in ready:
+                task.result()
+                done += 1
+            advance(done)
+
+    try:
+        for number in numbers:
+            under_way.add(asyncio.create_task(one(number)))
+            await settle(2 * PRESSES - 1)
+        await settle(0)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
-def pdf_name(sheet: Sheet) -> str:
-    """File name of a document: the number, and from the second copy on which copy it is."""
-    return f"{sheet.number}.pdf" if sheet.copy_number == 1 else f"{sheet.number}-{sheet.copy_number}.pdf"
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there complete or not at all."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(data)
+    draft.replace(path)
+
+
+def issued_in(result: Path) -> Iterator[str]:
+    """The numbers in a result file, line by line."""
+    with result.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["number"]:
+                yield row["number"]

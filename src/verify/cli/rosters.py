@@ -35,8 +35,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 async def issue_roster(
     house: OfficeHouse, agency: str, path: Path, actor: str, advance: Callable[[int, int], None]
-) -> tuple[Outcome, list[str]]:
-    """Issue every row of `path` and write the result file; the numbers of its certificates come back too.
+) -> Outcome:
+    """Issue every row of `path` and write the result file, which has the numbers.
 
     `advance` is told bytes read and rows done. A run that broke off is taken up by running it again: rows that
     were issued give their numbers again. Raises Malformed or Invalid for a file that cannot be read at all,
@@ -45,7 +45,6 @@ async def issue_roster(
     form = format_of(path)
     result = path.with_name(path.name + SUFFIX)
     counts = {"issued": 0, "already": 0, "failed": 0}
-    numbers: list[str] = []
     read = [0]
     with _written_whole(result) as out:
         writer = csv.writer(out)
@@ -53,11 +52,9 @@ async def issue_roster(
         async for row in issue_file(house.issuance, agency, _pieces(path, read), form, actor):
             state = state_of(row)
             counts[state] += 1
-            if row.number is not None:
-                numbers.append(row.number)
             writer.writerow(_line(row, state))
             advance(read[0], sum(counts.values()))
-    return Outcome(str(result), sum(counts.values()), **counts), numbers
+    return Outcome(str(result), sum(counts.values()), **counts)
 
 
 async def only_agency(house: OfficeHouse) -> str:

@@ -113,8 +113,8 @@ class Views:
     async def show(self, number: str, caller: Caller) -> View:
         """One certificate. Raises Invalid for what is no number, NotFound for another agency's and unknown ones."""
         number = canonical_number(number)
-        seen = await self._store.read(lambda: _look(number))
-        certificate, signed, _ = _mine(seen, number, caller)
+        seen = await self._store.read(lambda: look(number))
+        certificate, signed, _ = mine(seen, number, caller)
         personal = unseal_personal(self._data_keys, number, certificate.holder_sealed)
         copies = tuple(self._copy(copy, signed[number, copy.number]) for copy in certificate.copies)
         current = copies[-1]
@@ -142,25 +142,26 @@ class Views:
     async def history(self, number: str, caller: Caller) -> list[Entry]:
         """Everything that happened to a certificate, oldest first, notes opened. Raises as `show` does."""
         number = canonical_number(number)
-        _mine(await self._store.read(lambda: _look(number)), number, caller)
+        mine(await self._store.read(lambda: look(number)), number, caller)
         events = await self._store.read(lambda: read_history(number))
         return [self._entry(event, note) for event, note in events]
 
     async def sheet_for(self, number: str, caller: Caller) -> Sheet:
         """What the current copy prints. Raises as `show` does, and Conflict when the certificate was revoked
         or replaced: no new paper leaves the house for it."""
+        return (await self.sheet_and_credential(number, caller))[0]
+
+    async def sheet_and_credential(self, number: str, caller: Caller) -> tuple[Sheet, str]:
+        """The same, and the signed record (`vc+jwt`) of the same copy. Raises as `sheet_for`."""
         number = canonical_number(number)
-        seen = await self._store.read(lambda: _look(number))
-        certificate, signed, agency = _mine(seen, number, caller)
+        seen, photo = await self._store.read(lambda: _look_with_photo(number))
+        certificate, signed, agency = mine(seen, number, caller)
         copy = certificate.copies[-1]
         if copy.state is not CopyState.CURRENT:
-            what = Words(
-                f"证书状态为 {certificate.status}，不再出具证书文件。",
-                f"A certificate that is {certificate.status} is no longer printed.",
-            )
-            raise Conflict(what)
-        photo = await self._store.read(lambda: read_photo(number, copy.number))
-        return self._sheet(certificate, copy, signed[number, copy.number], agency, photo)
+            raise no_new_paper(certificate.status)
+        issued = signed[number, copy.number]
+        sheet = self._sheet(certificate, copy, issued, agency, photo)
+        return sheet, unseal_credential(self._data_keys, number, copy.number, issued.credential)
 
     def _sheet(
         self, certificate: Certificate, copy: Copy, signed: IssuedCopy, agency: Agency, photo: bytes | None
@@ -219,14 +220,15 @@ class Views:
 
     def _links(self, number: str) -> dict[str, str]:
         base = f"{self._public_url}/api/v1/certificates/{number}"
-        places = ("document.pdf", "document.png", "qr.png", "qr.svg", "history")
+        places = ("document.pdf", "document.png", "share.png", "qr.png", "qr.svg", "history")
         return {"self": base} | {place.replace(".", "_"): f"{base}/{place}" for place in places}
 
 
-_Seen = tuple[Certificate, dict[tuple[str, int], IssuedCopy], Agency]
+Seen = tuple[Certificate, dict[tuple[str, int], IssuedCopy], Agency]
+"""A certificate, its signed copies by number and copy, its agency."""
 
 
-def _look(number: str) -> Program[_Seen | None]:
+def look(number: str) -> Program[Seen | None]:
     """A certificate with its signed copies and its agency, in one snapshot."""
     snapshot = yield from read_certificates([number])
     certificate = snapshot.certificates.get(number)
@@ -238,7 +240,23 @@ def _look(number: str) -> Program[_Seen | None]:
     return certificate, signed, agency
 
 
-def _mine(seen: _Seen | None, number: str, caller: Caller) -> _Seen:
+def _look_with_photo(number: str) -> Program[tuple[Seen | None, bytes | None]]:
+    seen = yield from look(number)
+    photo = None if seen is None else (yield from read_photo(number, seen[0].copies[-1].number))
+    return seen, photo
+
+
+def mine(seen: Seen | None, number: str, caller: Caller) -> Seen:
+    """What was seen, if the caller may know of it. Raises NotFound."""
     if seen is None or caller.agency not in (None, seen[0].face.agency):
         raise NotFound(Words(f"未找到证书 {number}。", f"There is no certificate {number} here."))
     return seen
+
+
+def no_new_paper(status: Status) -> Conflict:
+    """The refusal to print what does not stand any more."""
+    what = Words(
+        f"证书状态为 {status}，不再出具证书文件。",
+        f"A certificate that is {status} is no longer printed.",
+    )
+    return Conflict(what)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from verify.errors import ProofFailed, VerifyError, Words
 from verify.proof.pades_chain import find_chain, in_force, may_stamp
@@ -96,3 +97,8 @@ def _request(digest: bytes, nonce: int) -> bytes:
 
 def _refused(zh: str, en: str) -> ProofFailed:
     return ProofFailed(Words(zh, en), hint="check the timestamp service and its root certificate")
+
+
+def read_roots(pem: bytes) -> list[bytes]:
+    """The certificates (DER) of a PEM file. Raises ValueError when it holds none."""
+    return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(pem)]

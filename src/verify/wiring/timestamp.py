@@ -1,9 +1,37 @@
 """The wire to a timestamp service: RFC 3161 over HTTP (section 3.4)."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
-from verify.errors import ProofFailed, Unavailable, Words
-from verify.proof.timestamp import MAX_REPLY_BYTES, Post
+from verify.config import Settings
+from verify.errors import BadSettings, ProofFailed, Unavailable, Words
+from verify.proof.timestamp import MAX_REPLY_BYTES, Post, TimestampClient, TimestampService, read_roots
+
+TIMEOUT_S = 10.0
+
+
+def open_timestamp(
+    settings: Settings, random: Callable[[int], bytes]
+) -> tuple[TimestampService | None, Sequence[bytes]]:
+    """The timestamp service of the settings with its roots (DER); nothing where none is set.
+
+    Raises BadSettings for an address that is none, or roots that are missing or cannot be read.
+    """
+    if settings.timestamp_url is None:
+        return None, ()
+    if urlsplit(settings.timestamp_url).scheme not in ("http", "https"):
+        what = Words("VERIFY_TIMESTAMP_URL 不是网址。", "VERIFY_TIMESTAMP_URL is no http or https address.")
+        raise BadSettings(what, hint="VERIFY_TIMESTAMP_URL=https://tsa.example.cn/tsr")
+    try:
+        if settings.timestamp_roots is None:
+            raise ValueError("not set")
+        roots = read_roots(settings.timestamp_roots.read_bytes())
+    except (OSError, ValueError) as error:
+        what = Words("VERIFY_TIMESTAMP_ROOTS 不可用。", "VERIFY_TIMESTAMP_ROOTS cannot be used.")
+        raise BadSettings(what, hint="a PEM file with the timestamp service's root certificates") from error
+    post = http_post(settings.timestamp_url, TIMEOUT_S)
+    return TimestampClient(post, roots=roots, random=random), roots
 
 
 def http_post(url: str, timeout_s: float) -> Post:

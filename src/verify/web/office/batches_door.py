@@ -78,7 +78,8 @@ def batch_view(batch: Batch) -> dict[str, Any]:
         "id": batch.id, "agency": batch.agency, "state": batch.state, "total": batch.total,
         "issued": batch.issued, "failed": batch.failed,
         "waiting": max(0, batch.total - batch.issued - batch.failed), "created_at": batch.created_at,
-        "links": {"self": address, "rows": f"{address}/rows", "failed": f"{address}/rows?state=failed"},
+        "links": {"self": address, "rows": f"{address}/rows", "failed": f"{address}/rows?state=failed",
+                  "documents": f"{address}/documents"},
     }  # fmt: skip
 
 

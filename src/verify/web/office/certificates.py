@@ -15,7 +15,7 @@ from verify.web.framework import Ask, Named, Told, told
 from verify.web.office.access import Admitted, admit, admit_agency, idempotency_key, read_json
 from verify.web.office.desk import OfficeHalf, location
 
-DOCUMENTS: Final = ("document.pdf", "document.png", "qr.png", "qr.svg", "history")
+DOCUMENTS: Final = ("document.pdf", "document.png", "share.png", "qr.png", "qr.svg", "history")
 
 _decode = msgspec.json.Decoder().decode
 

@@ -1,30 +1,37 @@
-"""A copy as PDF, as a picture, and its QR code: made when asked for, in threads, and kept by nobody."""
+"""The files of a copy: the signed PDF, which is kept; pictures of the page and its QR code, made when asked for."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
 
+import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from verify.documents.qr import render_qr_png, render_qr_svg
 from verify.documents.sheet import Sheet
+from verify.errors import Fault, Invalid, Words
+from verify.issuance.papers import DEFAULT
 from verify.web.framework import Ask, Named, Told, told
 from verify.web.office.access import admit
+from verify.web.office.bundle import bundle
 from verify.web.office.desk import OfficeHalf
 from verify.web.reply import Reply
 from verify.wiring.press import PressRoom
 
 Render: TypeAlias = Callable[[PressRoom, Sheet], Awaitable[bytes]]
 
-
-async def _pdf(press: PressRoom, sheet: Sheet) -> bytes:
-    return await press.pdf(sheet)
+_TEMPLATE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 async def _png(press: PressRoom, sheet: Sheet) -> bytes:
     return await press.png(sheet)
+
+
+async def _share(press: PressRoom, sheet: Sheet) -> bytes:
+    return await press.share(sheet)
 
 
 async def _qr_png(press: PressRoom, sheet: Sheet) -> bytes:
@@ -35,28 +42,72 @@ async def _qr_svg(press: PressRoom, sheet: Sheet) -> bytes:
     return (await asyncio.to_thread(render_qr_svg, sheet.qr_content)).encode()
 
 
-FILES: Final[dict[str, tuple[str, Render]]] = {
-    "document.pdf": ("application/pdf", _pdf),
+PICTURES: Final[dict[str, tuple[str, Render]]] = {
     "document.png": ("image/png", _png),
+    "share.png": ("image/png", _share),
     "qr.png": ("image/png", _qr_png),
     "qr.svg": ("image/svg+xml", _qr_svg),
 }
 
 
 def document_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
-    """`/api/v1/certificates/{number}/document.pdf` and its neighbours."""
-    return [_file(half, name, media, render) for name, (media, render) in FILES.items()]
+    """`/api/v1/certificates/{number}/document.pdf` and its neighbours; `/api/v1/batches/{batch}/documents`."""
+    pictures = [_picture(half, name, media, render) for name, (media, render) in PICTURES.items()]
+    return [_pdf(half), *pictures, _batch(half)]
 
 
-def _file(half: OfficeHalf, name: str, media: str, render: Render) -> HTTPRouteHandler:
+def _pdf(half: OfficeHalf) -> HTTPRouteHandler:
+    @get("/api/v1/certificates/{number:str}/document.pdf")
+    async def pdf(request: Ask, number: Named) -> Told:
+        asked = await admit(half, request.scope)
+        paper = await asked.desk.papers.pdf(number, asked.caller, template_of(request))
+        return _file(half, "application/pdf", paper.name, paper.data)
+
+    return pdf
+
+
+def _picture(half: OfficeHalf, name: str, media: str, render: Render) -> HTTPRouteHandler:
     @get(f"/api/v1/certificates/{{number:str}}/{name}")
-    async def file(request: Ask, number: Named) -> Told:
+    async def picture(request: Ask, number: Named) -> Told:
         asked = await admit(half, request.scope)
         sheet = await asked.desk.views.sheet_for(number, asked.caller)
+        sheet = msgspec.structs.replace(sheet, template=template_of(request))
         data = await render(asked.desk.press, sheet)
-        called = re.sub(r"[^A-Za-z0-9]", "", sheet.number)
-        disposition = f'inline; filename="{called}-{sheet.copy_number}-{name}"'.encode()
-        headers = [*half.headers.cached(media, "no-store"), (b"content-disposition", disposition)]
-        return told(Reply(200, headers, data))
+        return _file(half, media, f"{sheet.number}-{sheet.copy_number}-{name}", data)
 
-    return file
+    return picture
+
+
+def _batch(half: OfficeHalf) -> HTTPRouteHandler:
+    @get("/api/v1/batches/{batch:str}/documents", media_type="application/zip")
+    async def documents(request: Ask, batch: Named) -> Stream:
+        asked = await admit(half, request.scope)
+        template = template_of(request)
+        found = await asked.desk.batches.find(batch, asked.caller)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in bundle(asked.desk, found.id, asked.caller, template):
+                yield piece
+
+        headers = {
+            "cache-control": "no-store",
+            "content-disposition": f'attachment; filename="{found.id}.zip"',
+        }
+        return Stream(pieces(), media_type="application/zip", headers=headers)
+
+    return documents
+
+
+def template_of(request: Ask) -> str:
+    """The form that `?template=` names, else the product's first. Raises Invalid for what cannot be a name."""
+    name: str = request.query_params.get("template", DEFAULT)
+    if not _TEMPLATE.fullmatch(name):
+        what = Words("不是模板名称。", "This is no name of a template.")
+        raise Invalid(faults=(Fault("/template", "template", what),))
+    return name
+
+
+def _file(half: OfficeHalf, media: str, name: str, data: bytes) -> Told:
+    disposition = f'inline; filename="{re.sub(r"[^A-Za-z0-9.-]", "", name)}"'.encode()
+    headers = [*half.headers.cached(media, "no-store"), (b"content-disposition", disposition)]
+    return told(Reply(200, headers, data))

@@ -16,6 +16,10 @@ _KEY: Final = Parameter(
 _KID: Final = Parameter("kid", "path", "Key id: 8 hex characters.", text(), example="0a1b2c3d")
 _BATCH: Final = Parameter("batch", "path", "Id of a batch.", text(), example="bt_0123456789ab")
 _PROPOSAL: Final = Parameter("proposal", "path", "Id of a proposal.", text(), example="rv_0123456789ab")
+_TEMPLATE: Final = Parameter(
+    "template", "query", "The form it is printed in; `certificate`, `portrait` or one of the operator's.",
+    text(pattern="^[a-z][a-z0-9-]{0,39}$"), required=False, example="portrait",
+)  # fmt: skip
 _CHANGE: Final = {"note": None, "until": None}
 _REQUEST: Final[dict[str, Any]] = {
     "kind": "skill_level",
@@ -93,10 +97,10 @@ def _step(step: str, reason: str, words: str) -> Route:
     )  # fmt: skip
 
 
-def _file(name: str, media: str, words: str) -> Route:
+def _file(name: str, media: str, words: str, *more: int) -> Route:
     return Route(
         method="GET", path=f"/api/v1/certificates/{{number}}/{name}", summary=words, tag="documents", auth="any",
-        parameters=(NUMBER,), answers={200: Answer(words, media, text())}, problems=(422,),
+        parameters=(NUMBER, _TEMPLATE), answers={200: Answer(words, media, text())}, problems=(409, 422, *more),
     )  # fmt: skip
 
 
@@ -149,6 +153,12 @@ OFFICE_ROUTES: Final[tuple[Route, ...]] = (
                              also={"application/x-ndjson": text(), "text/csv": text()})},
         problems=(422,),
     ),
+    Route(
+        method="GET", path="/api/v1/batches/{batch}/documents", tag="documents", auth="any",
+        summary="The signed PDFs of a batch as one ZIP; ask again to go on after a break.",
+        parameters=(_BATCH, _TEMPLATE),
+        answers={200: Answer("A ZIP, stored.", "application/zip", text(format="binary"))}, problems=(422,),
+    ),
     _step("suspension", "UNDER_REVIEW", "Suspend a certificate, until a date or until reinstated."),
     _step("reinstatement", "REVIEW_CLEARED", "End a suspension."),
     _step("revocation", "FORGED", "Revoke a certificate for ever."),
@@ -166,8 +176,9 @@ OFFICE_ROUTES: Final[tuple[Route, ...]] = (
         tag="issuing", auth="any", parameters=(NUMBER,),
         answers={200: Answer("Oldest first.", schema=ref("History"))}, problems=(422,),
     ),
-    _file("document.pdf", "application/pdf", "The current copy as PDF."),
+    _file("document.pdf", "application/pdf", "The current copy as signed PDF, the same bytes each time."),
     _file("document.png", "image/png", "The current copy as a picture."),
+    _file("share.png", "image/png", "A card with the QR code, for chats on phones."),
     _file("qr.png", "image/png", "The QR code of the current copy."),
     _file("qr.svg", "image/svg+xml", "The QR code of the current copy."),
     Route(
