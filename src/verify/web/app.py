@@ -16,6 +16,7 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from verify.config import Settings
+from verify.holders.links import Links
 from verify.lookup.challenge import Challenges
 from verify.telemetry import (
     FAR_ANSWERS,
@@ -29,13 +30,15 @@ from verify.telemetry import (
 )
 from verify.web.assets import load_assets
 from verify.web.framework import build_framework
+from verify.web.holders.links_door import link_handlers
+from verify.web.holders.routes import LINK_ROUTES
 from verify.web.openapi import build_document
 from verify.web.opening import Derived, Opening
 from verify.web.public.agencies_door import agency_page_handlers
 from verify.web.public.asks import LookupRequest
 from verify.web.public.checks import CheckRequest, check_handlers
 from verify.web.public.front import Front
-from verify.web.public.half import PublicDesk, PublicHalf
+from verify.web.public.half import PublicDesk, PublicHalf, utc_now
 from verify.web.public.health import Readiness
 from verify.web.public.kept import keep_pins
 from verify.web.public.register_door import register_handlers
@@ -80,7 +83,7 @@ def build_app(settings: Settings, role: Role) -> App:
     house: Opening[House] = Opening("house", lambda: open_house(settings, role))
     public = PublicHalf(settings, Derived(house, _public_desk), load_assets(find_static()))
     handlers: list[HTTPRouteHandler] = []
-    routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE)
+    routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE, *LINK_ROUTES)
     bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
     work: list[Work] = [lambda: keep_pins(public, house.wait)]
     if role is not Role.PUBLIC:
@@ -96,6 +99,7 @@ def build_app(settings: Settings, role: Role) -> App:
         [
             *check_handlers(public),
             *agency_page_handlers(public),
+            *link_handlers(public, Derived(house, _links)),
             *register_handlers(public, document, _readings(house)),
             *handlers,
         ],
@@ -111,6 +115,10 @@ def _public_desk(house: House) -> PublicDesk:
     redis_answers = None if shared is None else shared.link.answers
     challenges = Challenges(house.data_keys.challenge_tag, now=time.time)
     return PublicDesk(house.store, house.lookup, house.budgets, house.checker, challenges, redis_answers)
+
+
+def _links(house: House) -> Links:
+    return Links(house.store, house.lookup, data_keys=house.data_keys, now=utc_now)
 
 
 def _readings(house: Opening[House]) -> Readings:

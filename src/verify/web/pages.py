@@ -45,7 +45,10 @@ CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 NO_TURNS: Final[Mapping[str, Sequence[Turn]]] = MappingProxyType({})
 
 _BOTH = re.compile(r"\[\[(.*?) \|\| (.*?)\]\]", re.DOTALL)
-_PROVEN = ("authentic", "issuer-known", "key-in-force", "matches-register")
+_PROVEN = (
+    "authentic", "issuer-known", "key-in-force", "matches-register", "document-signature", "document-unchanged",
+    "face-matches",
+)  # fmt: skip
 """Checks about the document itself: when one failed, the register's verdict is not this document's."""
 
 
@@ -236,6 +239,27 @@ class Pages:
             here=f"/agencies/{agency.code}",
             agency=_agency_view(agency, lang),
             filings=[_filing_view(filing, agency.kind, lang) for filing in filings],
+        )
+
+    def render_share(
+        self,
+        lang: Lang,
+        *,
+        host: str,
+        answer: Answer,
+        label: str,
+        until: dt.datetime,
+        checked_at: dt.datetime,
+    ) -> bytes:
+        """What a holder's link shows: the full public face as it is now, who shared it, and until when (aware)."""
+        return self._render(
+            lang,
+            "holder_share.html",
+            host=host,
+            here="",
+            one=_answer_view(answer, lang, "scan", checked_at),
+            label=label,
+            until=_china_time(until),
         )
 
     def render_offline(self, lang: Lang, *, host: str) -> bytes:

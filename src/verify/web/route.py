@@ -4,9 +4,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Auth: TypeAlias = Literal["none", "agency", "operator", "any", "optional", "employer"]
+Auth: TypeAlias = Literal["none", "agency", "operator", "any", "optional", "employer", "holder"]
 """Who may come: nobody asked; an agency's key; an operator's; either; a key changes the answer; an
-employer's."""
+employer's; a holder's session."""
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -14,6 +14,9 @@ from verify.config import Settings
 from verify.employers.lists import Lists
 from verify.employers.receipts import Receipts
 from verify.errors import BadKey, Words
+from verify.holders.choices import Choices
+from verify.holders.links import Links
+from verify.holders.session import Sessions
 from verify.issuance.batches import Batches
 from verify.issuance.change import Changes
 from verify.issuance.issue import Issuance
@@ -49,6 +52,9 @@ class OfficeHouse(House, frozen=True):
     press: PressRoom
     receipts: Receipts
     lists: Lists
+    sessions: Sessions
+    links: Links
+    choices: Choices
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
@@ -144,6 +150,9 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         press=press,
         receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
         lists=Lists(store, house.lookup, house.checker, operator, **asking),
+        sessions=Sessions(store, data_keys=data_keys, now=now),
+        links=Links(store, house.lookup, data_keys=data_keys, now=now, random=random),
+        choices=Choices(store, now=now),
     )
 
 

@@ -15,6 +15,8 @@ from verify.office.agencies import FilingRequest
 from verify.telemetry import log
 from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
 from verify.web.employers.routes import EMPLOYER_ROUTES
+from verify.web.holders.door import HOLDER_BODIES, holder_handlers
+from verify.web.holders.routes import HOLDER_ROUTES
 from verify.web.office import administration, changes
 from verify.web.office.administration import agency_handlers, credential_handlers, key_handlers
 from verify.web.office.batches_door import batch_handlers
@@ -71,11 +73,12 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *key_handlers(half),
         *credential_handlers(half),
         *employer_handlers(half),
+        *holder_handlers(half),
     ]
     return Composed(
         handlers,
-        (*OFFICE_ROUTES, *EMPLOYER_ROUTES),
-        BODIES | EMPLOYER_BODIES,
+        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *HOLDER_ROUTES),
+        BODIES | EMPLOYER_BODIES | HOLDER_BODIES,
         [
             lambda: _issue_batches(house, opening),
             lambda: _keep_house(house, opening),

@@ -1,0 +1,71 @@
+"""A quarter of an hour for whoever knows number, name and document: a sealed text, kept nowhere."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from verify.certificate.name import fold_name, parse_name
+from verify.certificate.number import canonical_number
+from verify.errors import NotFound, Unauthenticated, Unreadable
+from verify.lookup.entries import read_identity
+from verify.proof.public import b64url, parse_b64url
+from verify.proof.sealing import DataKeys
+from verify.store.contract import Store
+from verify.store.holders import is_holder
+from verify.store.personal import person_tag
+
+LIFE: Final = dt.timedelta(minutes=15)
+PREFIX: Final = "hs_"
+_PLACE: Final = b"holder-session/1"
+"""Sessions share the cipher of cache entries; this keeps one from being taken for the other."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Who is here, and until when."""
+
+    number: str
+    tag: bytes
+    """The person's in the blind index."""
+    until: int
+    """Seconds since 1970 UTC."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Session).decode
+
+
+class Sessions:
+    """Opens sessions and reads them. Safe to call concurrently; any node reads what any node sealed."""
+
+    def __init__(self, store: Store, *, data_keys: DataKeys, now: Callable[[], dt.datetime]) -> None:
+        """`now` gives aware UTC."""
+        self._store = store
+        self._keys = data_keys
+        self._now = now
+
+    async def open(self, number: str, name: str, id_type: str, id_number: str) -> tuple[str, Session]:
+        """A session for the holder of this certificate, and the text that carries it.
+
+        Raises Invalid for malformed fields, NotFound when the three do not belong together, whatever does not.
+        """
+        canonical = canonical_number(number)
+        folded = fold_name(parse_name(name, pointer="/name"))
+        identity = read_identity(id_type, id_number, self._now())
+        person = person_tag(self._keys, identity, folded)
+        tags = [person, self._keys.name_tag(canonical, folded)]
+        if not await self._store.read(lambda: is_holder(canonical, tags), snapshot=False):
+            raise NotFound
+        session = Session(canonical, person, int((self._now() + LIFE).timestamp()))
+        return PREFIX + b64url(self._keys.seal_entry(_encode(session), _PLACE)), session
+
+    def read(self, text: str) -> Session:
+        """The session in a text. Raises Unauthenticated for anything else, and when it is over."""
+        try:
+            session = _decode(self._keys.unseal_entry(parse_b64url(text.removeprefix(PREFIX)), _PLACE))
+        except (Unreadable, msgspec.DecodeError) as error:
+            raise Unauthenticated from error
+        if not text.startswith(PREFIX) or self._now().timestamp() >= session.until:
+            raise Unauthenticated
+        return session

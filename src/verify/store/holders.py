@@ -1,0 +1,124 @@
+"""Programs for what holders decide: links that they give away, and whether a search by person shows a certificate."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import msgspec
+
+from verify.errors import Conflict, NotFound, Words
+from verify.store.contract import Program, Row, run
+from verify.store.journal import EventKind, Origin, from_micros, open_journal, to_micros
+from verify.store.reads import read_certificates
+
+SHOWN = 200
+"""Links and counts shown at most, newest first."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One link."""
+
+    id: str
+    number: str
+    sealed: bytes
+    """Its code and label."""
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    withdrawn_at: dt.datetime | None
+
+    def open_at(self, at: dt.datetime) -> bool:
+        """Whether the link leads anywhere at `at`."""
+        return self.withdrawn_at is None and at < self.expires_at
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """How often an employer asked about a certificate on a day."""
+
+    day: str
+    kind: str
+    """`list` or `receipt`."""
+    employer: str
+    """Its registered name."""
+    times: int
+
+
+def is_holder(number: str, tags: Sequence[bytes]) -> Program[bool]:
+    """Whether both tags, of person and of name, lead to this certificate."""
+    ((count,),) = yield from run("count_finders", number, list(tags))
+    return int(count) == len(tags)
+
+
+def add_share(share: Share, tag: bytes, limit: int, origin: Origin) -> Program[Share]:
+    """Make a link. Raises Conflict when the certificate has `limit` open ones."""
+    at = to_micros(origin.at)
+    ((count,),) = yield from run("count_open_shares", share.number, at)
+    if count >= limit:
+        what = Words(
+            f"最多同时有{limit}个有效链接，请先撤回一个。",
+            f"A certificate may have {limit} open links; withdraw one first.",
+        )
+        raise Conflict(what)
+    yield from run("insert_share", share.id, tag, share.number, share.sealed, to_micros(share.created_at),
+                   to_micros(share.expires_at))  # fmt: skip
+    journal = yield from open_journal(origin)
+    journal.add(EventKind.SHARE_MADE, {"id": share.id, "until": to_micros(share.expires_at)})
+    yield from journal.close()
+    return share
+
+
+def withdraw_share(share_id: str, number: str, origin: Origin) -> Program[Share]:
+    """End a link at once; twice is the same as once. Raises NotFound for another certificate's."""
+    for share in (yield from list_shares(number)):
+        if share.id != share_id:
+            continue
+        if share.withdrawn_at is not None:
+            return share
+        yield from run("withdraw_share", share_id, to_micros(origin.at))
+        journal = yield from open_journal(origin)
+        journal.add(EventKind.SHARE_WITHDRAWN, {"id": share_id})
+        yield from journal.close()
+        return msgspec.structs.replace(share, withdrawn_at=origin.at)
+    raise NotFound
+
+
+def list_shares(number: str) -> Program[list[Share]]:
+    """The links of a certificate, newest first, ended ones included."""
+    return [_share(row) for row in (yield from run("list_shares", number, SHOWN))]
+
+
+def follow_share(tag: bytes, at: dt.datetime) -> Program[tuple[Share, str] | None]:
+    """An open link and the scan code of the certificate's newest copy; None for every other tag."""
+    rows = yield from run("find_share", tag)
+    share = _share(rows[0]) if rows else None
+    number = share.number if share is not None and share.open_at(at) else tag.hex()
+    one = (yield from read_certificates([number])).certificates.get(number)
+    return None if share is None or one is None else (share, one.copies[-1].scan_code)
+
+
+def is_listed(number: str) -> Program[bool]:
+    """Whether a search by person shows the certificate."""
+    return not (yield from run("find_unlisted", number))
+
+
+def set_listed(number: str, tag: bytes, listed: bool, origin: Origin) -> Program[bool]:
+    """Show the certificate in searches by person, or not; true from the next look-up on. The same again is nothing."""
+    if (yield from is_listed(number)) == listed:
+        return listed
+    if listed:
+        yield from run("delete_unlisted", number)
+    else:
+        yield from run("insert_unlisted", number, tag, to_micros(origin.at))
+    journal = yield from open_journal(origin)
+    journal.add(EventKind.NAME_SEARCH_SET, {"certificate": number, "listed": listed})
+    yield from journal.close()
+    return listed
+
+
+def asked_about(number: str) -> Program[list[Asked]]:
+    """Which employers asked, by day and kind, newest first."""
+    return [Asked(*row) for row in (yield from run("checks_of_number", number, SHOWN))]
+
+
+def _share(row: Row) -> Share:
+    key, number, sealed, created_at, expires_at, withdrawn_at = row
+    ended = None if withdrawn_at is None else from_micros(withdrawn_at)
+    return Share(key, number, sealed, from_micros(created_at), from_micros(expires_at), ended)
