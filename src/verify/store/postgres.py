@@ -121,7 +121,7 @@ async def open_postgres(dsn: str, *, read_only: bool = False, beat_s: float = BE
     try:
         pool = await asyncpg.create_pool(
             dsn, connect=connect_primary, min_size=1, max_size=READERS, command_timeout=STATEMENT_MS / 1000,
-            server_settings=_session(), timeout=5,
+            server_settings=_session(), timeout=5, reset=_as_it_is,
         )  # fmt: skip
         async with pool.acquire() as connection:
             await _assert_ready(connection)
@@ -339,6 +339,11 @@ async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
         connection.terminate()
         raise
     return connection
+
+
+async def _as_it_is(_: object) -> None:
+    """Readers set nothing in their session, so the pool need not ask the server to forget it: that question
+    would cost every read a round trip. A transaction left open is rolled back all the same."""
 
 
 def _session() -> dict[str, str]:
