@@ -1,0 +1,122 @@
+"""Employers' lists and receipts, holders' links and wishes: the same on both engines."""
+
+import datetime as dt
+
+import pytest
+from store_samples import issue
+
+from verify.errors import Conflict, NotFound
+from verify.store.contract import Program, Store, run
+from verify.store.employers import (
+    EmployerCheck,
+    GivenReceipt,
+    KeyTaken,
+    SealedRow,
+    add_receipt,
+    check_rows,
+    drop_rows,
+    find_check,
+    find_receipt,
+    finish_questions,
+    open_check,
+    unfinished_checks,
+    waiting_questions,
+)
+from verify.store.holders import (
+    Share,
+    add_share,
+    asked_about,
+    follow_share,
+    is_listed,
+    list_shares,
+    set_listed,
+    withdraw_share,
+)
+from verify.store.journal import Origin
+from verify.store.reads import find
+from verify.store.register import Credential, add_credential
+
+AT = dt.datetime(2026, 11, 21, 4, 0, tzinfo=dt.UTC)
+ORIGIN = Origin("test", AT)
+DAY = dt.timedelta(days=1)
+
+
+async def _employer(store: Store) -> str:
+    credential = Credential("0123456789ab", "employer", None, "某公司", b"h" * 32, AT)
+    await store.write(lambda: add_credential(credential, ORIGIN))
+    return credential.id
+
+
+def _check(employer: str, name: str = "ec_1", request: bytes = b"q", rows: int = 3) -> EmployerCheck:
+    return EmployerCheck(name, employer, AT, None, rows, 0, 0, 1, request)
+
+
+def _add_tags(number: str, *tags: bytes) -> Program[None]:
+    for tag in tags:
+        yield from run("insert_finder", tag, number)
+
+
+async def test_a_list_is_counted_once_whoever_answers_its_rows(store: Store) -> None:
+    employer = await _employer(store)
+    (number,) = await issue(store, "k")
+    rows = [SealedRow(1, "waiting", b"1"), SealedRow(2, "waiting", b"2"), SealedRow(3, "failed", b"3")]
+    opened = await store.write(lambda: open_check(_check(employer), "key", rows, ORIGIN))
+    again = await store.write(lambda: open_check(_check(employer, "ec_2"), "key", rows, ORIGIN))
+    other = await store.write(lambda: open_check(_check(employer, "ec_3", b"x"), "key", rows, ORIGIN))
+    assert isinstance(opened, EmployerCheck) and again == opened and other == KeyTaken()
+    assert await store.read(lambda: waiting_questions("ec_1", 9)) == [(1, b"1"), (2, b"2")]
+    results = [SealedRow(1, "found", b"r1"), SealedRow(2, "missed", b"r2")]
+    for _ in range(2):
+        await store.write(lambda: finish_questions(opened, results, {number: 1}, AT))
+    done = await store.read(lambda: find_check("ec_1"))
+    assert done is not None and (done.found, done.missed, done.failed, done.done_at) == (1, 1, 1, AT)
+    assert await store.read(unfinished_checks) == []
+    ((asked),) = await store.read(lambda: asked_about(number))
+    assert (asked.day, asked.kind, asked.employer, asked.times) == ("2026-11-21", "list", "某公司", 1)
+    await store.write(lambda: drop_rows(AT))
+    assert len(await store.read(lambda: check_rows("ec_1", 0, 9))) == 3
+    await store.write(lambda: drop_rows(AT + DAY))
+    assert await store.read(lambda: check_rows("ec_1", 0, 9)) == []
+    assert await store.read(lambda: find_check("ec_1")) == done
+
+
+async def test_a_receipt_is_remembered_and_counts_add_up(store: Store) -> None:
+    employer = await _employer(store)
+    (number,) = await issue(store, "k")
+    for i in range(2):
+        given = GivenReceipt(f"rc_{i}", employer, b"d" * 32, AT)
+        await store.write(lambda given=given: add_receipt(given, b"q", {number: 1}, ORIGIN))
+    assert await store.read(lambda: find_receipt("rc_1")) == GivenReceipt("rc_1", employer, b"d" * 32, AT)
+    assert await store.read(lambda: find_receipt("rc_2")) is None
+    assert [one.times for one in await store.read(lambda: asked_about(number))] == [2]
+
+
+async def test_a_link_leads_somewhere_until_it_ends(store: Store) -> None:
+    number, other = await issue(store, "k", "l")
+    share = Share("sh_1", number, b"s", AT, AT + DAY, None)
+    await store.write(lambda: add_share(share, b"t" * 16, 1, ORIGIN))
+    with pytest.raises(Conflict):
+        await store.write(
+            lambda: add_share(Share("sh_2", number, b"s", AT, AT + DAY, None), b"u" * 16, 1, ORIGIN)
+        )
+    assert await store.read(lambda: follow_share(b"t" * 16, AT)) is not None
+    assert await store.read(lambda: follow_share(b"t" * 16, AT + DAY)) is None
+    assert await store.read(lambda: follow_share(b"x" * 16, AT)) is None
+    with pytest.raises(NotFound):
+        await store.write(lambda: withdraw_share("sh_1", other, ORIGIN))
+    ended = await store.write(lambda: withdraw_share("sh_1", number, ORIGIN))
+    assert await store.read(lambda: follow_share(b"t" * 16, AT)) is None
+    assert await store.read(lambda: list_shares(number)) == [ended]
+
+
+async def test_who_is_not_listed_is_found_by_every_other_tag(store: Store) -> None:
+    (number,) = await issue(store, "k")
+
+    person, name = b"p" * 16, b"n" * 16
+    await store.write(lambda: _add_tags(number, person, name))
+    await store.write(lambda: set_listed(number, person, False, ORIGIN))
+    found = await store.read(lambda: find([], [person, name]))
+    assert number not in found.tags.get(person, ()) and found.tags[name] == (number,)
+    assert not await store.read(lambda: is_listed(number))
+    await store.write(lambda: set_listed(number, person, True, ORIGIN))
+    assert (await store.read(lambda: find([], [person]))).tags[person] == (number,)
