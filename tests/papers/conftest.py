@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "web"))
+for room in ("web", "proof"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / room))
 
-from web_http_world import Server, install, serving
+from web_http_world import Server, install, serving  # noqa: E402 - its room is put on the path above
 
 
 @pytest.fixture(scope="session")

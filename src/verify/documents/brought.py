@@ -132,6 +132,29 @@ def read_attachments(pdf: bytes) -> dict[str, bytes]:
     return dict(reversed(opened.attachments))
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """All that one look at a PDF gives; untrusted."""
+
+    codes: tuple[str, ...]
+    """The text of every QR code on the first four pages, each once, at most 8."""
+    face: FaceText
+    attachments: dict[str, bytes]
+    page_count: int
+
+
+def look_at(pdf: bytes) -> Brought:
+    """Codes, visible face and attachments in one go: a third of the cost of asking for each.
+
+    Raises:
+        Unreadable: see `open_pdfs`.
+    """
+    (opened,) = open_pdfs([pdf], SCAN_DPI)
+    codes = dict.fromkeys(text for page in opened.pages for text in find_codes(_picture(page)))
+    return Brought(
+        tuple(codes)[:8], _face(_lines(opened)), dict(reversed(opened.attachments)), opened.page_count
+    )
+
+
 def visible_text(pdf: bytes) -> list[Line]:
     """The text of the first four pages in the order of the file, only where there is ink to be seen.
 
@@ -148,7 +171,11 @@ def face_on_page(pdf: bytes) -> FaceText:
     Raises:
         Unreadable: see `open_pdfs`.
     """
-    lines = [line for line in visible_text(pdf) if line.page == 0]
+    return _face(visible_text(pdf))
+
+
+def _face(found_lines: Sequence[Line]) -> FaceText:
+    lines = [line for line in found_lines if line.page == 0]
     labels = sorted((line for line in lines if line.text in LABELS), key=lambda line: line.y)
     found: dict[str, str] = {}
     for label, after in pairwise([*labels, None]):

@@ -28,3 +28,4 @@ grant select on
   ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
   pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted
 to verify_public;
+grant select (number, copy, kind, digest) on document to verify_public;

@@ -56,7 +56,11 @@ CHECKS: Final = (
     "matches-register",
     "current-copy",
     "status",
+    "document-signature",
+    "document-unchanged",
+    "face-matches",
 )
+"""The last three are in reports on PDFs only."""
 
 _ANSWER: Final[dict[str, Any]] = {
     "type": "object",

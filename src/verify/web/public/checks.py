@@ -1,20 +1,31 @@
-"""Checks of a document that somebody holds: a picture of its QR code, the token, the credential."""
+"""Checks of a document that somebody holds: the PDF, a picture of its QR code, the token, the credential."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 import msgspec
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
 from verify.documents.qr import read_qr
-from verify.errors import Fault, Invalid, Unreadable, Words
+from verify.errors import Fault, Invalid, Unavailable, Unreadable, Words
 from verify.lookup.check import Report
 from verify.web.framework import Ask, Told, told
 from verify.web.hygiene import decode_json, media_type, read_body, require_media
 from verify.web.multipart import parse_multipart
 from verify.web.public.allowance import asker, spend
-from verify.web.public.half import PublicHalf, utc_now
+from verify.web.public.checks_papers import (
+    is_pdf,
+    judge,
+    known_about,
+    number_in,
+    read_paper,
+    roots_of,
+    unusable,
+)
+from verify.web.public.half import PublicDesk, PublicHalf, utc_now
 from verify.web.reply import Receive, Reply, Scope, header
 
 UPLOAD_LIMIT_BYTES: Final = 8 << 20
@@ -22,7 +33,11 @@ _PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _OTHER_PICTURES: Final = (b"GIF8", b"BM", b"II*\0", b"MM\0*")
 """GIF, BMP and TIFF; WebP begins with RIFF, HEIC and AVIF have `ftyp` at byte 4."""
 _READERS: Final = 2
-"""Pictures decoded at once: a core each at most, the rest wait."""
+"""Files read at once: a core each at most, the rest wait."""
+READ_S: Final = 30.0
+"""A file that was not read by then, waiting included, is given up. PDFium is ended after 12 s by itself."""
+
+T = TypeVar("T")
 
 _decode = msgspec.json.Decoder().decode
 
@@ -39,7 +54,7 @@ class Checks:
     def __init__(self, half: PublicHalf) -> None:
         """Serve `half`."""
         self._half = half
-        self._turns = asyncio.Semaphore(_READERS)
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="verify-check")
 
     async def report(self, scope: Scope, receive: Receive) -> bytes:
         """The report on what was sent. Raises Invalid when there is nothing to check."""
@@ -51,8 +66,32 @@ class Checks:
         data = text.encode() if text else self._uploaded(scope, body)
         desk = half.opening.now()
         spend(desk, scope, asker(scope, half.trusted_proxies))
-        report: Report = await desk.checker.check(await self._content(data))
+        report = await self._paper(desk, data) if is_pdf(data) else await self._text(desk, data)
         return report.to_json()
+
+    async def _text(self, desk: PublicDesk, data: bytes) -> Report:
+        text = await self._read(lambda: brought_text(data))
+        return await desk.checker.check(text)
+
+    async def _paper(self, desk: PublicDesk, data: bytes) -> Report:
+        """A PDF: its record, its seal, its page."""
+        at = utc_now()
+        roots = roots_of((await desk.store.read(lambda: known_about(None))).keys)
+        try:
+            paper = await self._read(lambda: read_paper(data, roots, at))
+        except Unreadable as error:
+            return unusable(error, await desk.checker.check(""))
+        known = await desk.store.read(lambda: known_about(number_in(paper)))
+        return await judge(paper, known, desk.checker.check)
+
+    async def _read(self, job: Callable[[], T]) -> T:
+        """Read a file in one of the threads. Raises Unavailable when that takes too long, and what `job` raises."""
+        try:
+            async with asyncio.timeout(READ_S):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+        except TimeoutError as error:
+            what = Words("文件读取超时，请稍后再试。", "Reading the file took too long; try again later.")
+            raise Unavailable(what) from error
 
     def _uploaded(self, scope: Scope, body: bytes) -> bytes:
         if media_type(scope) == "application/json":
@@ -61,11 +100,6 @@ class Checks:
         if part is None or not part.data:
             raise _nothing("/file")
         return part.data
-
-    async def _content(self, data: bytes) -> str:
-        """What is to be checked; files are read one at a time for each core. Raises Invalid."""
-        async with self._turns:
-            return await asyncio.to_thread(brought_text, data)
 
 
 def brought_text(data: bytes) -> str:
