@@ -149,6 +149,14 @@ def put_report(report: dict[str, Any]) -> None:
     click.echo(message["zh"])
     rows = [(one["name"], one["outcome"], one["detail"]["en"]) for one in report["checks"]]
     errand.put_table(("check", "outcome", "detail"), rows)
+    receipt = report.get("receipt")
+    if receipt:
+        now = {one["number"]: one["verdict"] for one in receipt["now"]}
+        said = [(one["number"], one["verdict"], now[one["number"]]) for one in receipt["then"]]
+        errand.put_pairs(
+            {"given to": receipt["employer"], "as of": receipt["as_of"], "ledger": receipt["seq"]}
+        )
+        errand.put_table(("certificate", "then", "now"), said)
 
 
 def _named(value: object) -> object:
