@@ -70,8 +70,6 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         public, source = half.public.opening.now(), asker(scope, half.public.trusted_proxies)
         desk = half.opening.now()
         person = desk.lookup.read_person(given.id_type, given.id_number, given.name)
-        person = desk.lookup.read_person(given.id_type, given.id_number, given.name)
-        person = desk.lookup.read_person(given.id_type, given.id_number, given.name)
         spend(public, scope, source, person.target)
         try:
             text, session = await desk.sessions.open(given.number, given.name, given.id_type, given.id_number)
