@@ -7,6 +7,7 @@ begins a new timeline, so of two servers that both think they are primaries the 
 import asyncio
 import urllib.parse
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -39,12 +40,19 @@ async def connect_primary(dsn: str | None = None, **how: Any) -> "Connection":
             await asyncio.wait(tries, timeout=GRACE_S)
         chosen = _choose(tries)
         return chosen
-    finally:
+    finally:  # nothing is waited for here: whoever asked may have been cancelled, and is perhaps again
         for one in tries:
             one.cancel()
-        for probe in await asyncio.gather(*tries, return_exceptions=True):
-            if isinstance(probe, _Probe) and probe.connection is not chosen:
-                probe.connection.terminate()
+            one.add_done_callback(partial(_let_go, chosen))
+
+
+def _let_go(chosen: "Connection | None", one: "asyncio.Future[_Probe | None]") -> None:
+    """Close what was opened and not chosen; an error of a server that was not chosen is nobody's."""
+    if one.cancelled() or one.exception() is not None:
+        return
+    probe = one.result()
+    if probe is not None and probe.connection is not chosen:
+        probe.connection.terminate()
 
 
 def split_hosts(dsn: str) -> list[str]:
