@@ -16,9 +16,9 @@ PROMISED = {
     "key retire", "key compromise", "credential create", "credential list", "credential revoke", "issue",
     "suspend", "reinstate", "revoke", "reissue", "show", "history", "lookup", "check", "audit", "backup",
     "restore", "config", "recover status", "recover guard", "recover alone", "recover promote", "recover accept",
-    "migrate", "witness",
+    "migrate", "witness", "template check", "template list", "overprint",
 }  # fmt: skip
-SILENT = {"serve", "demo", "recover guard", "recover alone", "recover accept", "witness"}
+SILENT = {"serve", "demo", "overprint", "recover guard", "recover alone", "recover accept", "witness"}
 """Commands that print no data."""
 
 

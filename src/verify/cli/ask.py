@@ -1,7 +1,9 @@
 """`lookup` and `check`: what the public is told."""
 
+import asyncio
 import datetime as dt
 import json
+import secrets
 import sys
 import urllib.error
 import urllib.parse
@@ -19,13 +21,22 @@ from verify.lookup.check import Report, check_offline
 from verify.lookup.scan import Reply
 from verify.proof.public import fingerprint
 from verify.proof.trust import claimed_roots, verify_trust_list
+from verify.web.public.checks_papers import (
+    is_pdf,
+    judge,
+    judge_offline,
+    known_about,
+    number_in,
+    read_paper,
+    roots_of,
+    unusable,
+)
 from verify.wiring import House
 
 TIMEOUT_S = 15
 MAX_ANSWER_BYTES = 4 << 20
 MAX_FILE_BYTES = 8 << 20
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-_PDF = b"%PDF-"
 
 
 @click.command()
@@ -66,30 +77,46 @@ def lookup(number: str, name: str | None, server: str | None, as_json: bool) -> 
 def check(what: str, trust: Path | None, offline: bool, server: str | None, as_json: bool) -> None:
     """Check what somebody shows: each check by name, one verdict. Exit code 0 only for `valid`.
 
-    A PNG or JPEG with a QR code, the code's address, the token's digits, a scan code, a credential; `-` reads
-    standard input. Offline it never says more than "authentic; status not checked since …".
+    The PDF (its signature, changes since, its page), a PNG or JPEG with a QR code, the code's address, the
+    token's digits, a scan code, a credential; `-` reads standard input. Offline it never says more than
+    "authentic; status not checked since …".
 
     \b
     Example:
+      verify check certificate.pdf
       verify check photo.jpg
       verify check credential.jwt --offline --trust trust.json
     """
     if offline and trust is None:
         raise click.UsageError("--offline needs --trust trust.json.")
-    content = read_content(what)
+    pdf = _pdf_in(what)
+    content = read_content(what) if pdf is None else ""
     if trust is not None:
-        report = _offline(content, trust)
+        report = _offline(content if pdf is None else pdf, trust)
     elif server is not None:
-        report = _post(server, "/api/v1/checks", {"token": content})
+        report = _ask_check(server, content if pdf is None else pdf)
+    elif pdf is not None:
+        report = _report(errand.in_public(lambda house: check_paper(house, pdf)))
     else:
-        found = errand.in_public(lambda house: house.checker.check(content))
-        report = _report(found)
+        report = _report(errand.in_public(lambda house: house.checker.check(content)))
     if as_json:
         errand.put_json(report)
     else:
         put_report(report)
     if report["verdict"] != Verdict.VALID:
         raise SystemExit(errand.BAD_NEWS)
+
+
+async def check_paper(house: House, pdf: bytes) -> Report:
+    """A PDF against the register of this machine. Raises Unavailable, StoreFailed."""
+    at = dt.datetime.now(dt.UTC)
+    roots = roots_of((await house.store.read(lambda: known_about(None))).keys)
+    try:
+        paper = await asyncio.to_thread(read_paper, pdf, roots, at)
+    except Unreadable as error:
+        return unusable(error, await house.checker.check(""))
+    known = await house.store.read(lambda: known_about(number_in(paper)))
+    return await judge(paper, known, house.checker.check)
 
 
 async def _ask(house: House, number: str, name: str | None) -> Reply:
@@ -120,6 +147,20 @@ def read_content(what: str) -> str:
     except OSError:
         return what  # too long for a path: a token
     return what
+
+
+def _pdf_in(what: str) -> bytes | None:
+    """The bytes of a file that is a PDF. Raises Unreadable for a large one."""
+    try:
+        with Path(what).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError):  # no file, or too long for a path: `read_content` knows what it is
+        return None
+    if not is_pdf(data):
+        return None
+    if len(data) > MAX_FILE_BYTES:
+        raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))
+    return data
 
 
 def put_answer(answer: dict[str, Any]) -> None:
@@ -166,7 +207,7 @@ def _named(value: object) -> object:
     return " ".join(str(part) for part in parts if part and not isinstance(part, dict))
 
 
-def _offline(content: str, trust: Path) -> dict[str, Any]:
+def _offline(content: str | bytes, trust: Path) -> dict[str, Any]:
     data = trust.read_bytes()
     roots = claimed_roots(data)
     now = dt.datetime.now(dt.UTC)
@@ -179,7 +220,13 @@ def _offline(content: str, trust: Path) -> dict[str, Any]:
                 f"Trust list {verified.sequence}, root fingerprint {print_of}: compare it with the published one.",
             )
         )
-    return _report(check_offline(content, verified, now))
+    if isinstance(content, str):
+        return _report(check_offline(content, verified, now))
+    try:
+        paper = read_paper(content, roots_of(verified.keys), now)
+    except Unreadable as error:
+        return _report(unusable(error, check_offline("", verified, now)))
+    return _report(errand.run(judge_offline(paper, verified, now)))
 
 
 def _report(report: Report) -> dict[str, Any]:
@@ -192,9 +239,6 @@ def _text_of(data: bytes) -> str:
         raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))
     if data.startswith(_PICTURES):
         return read_qr(data)[0]
-    if data.startswith(_PDF):
-        what = Words("请提供证书二维码的图片。", "Give a picture of the code on the document.")
-        raise Unreadable(what, hint="take a screenshot of the page with its QR code: verify check page.png")
     try:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -208,6 +252,16 @@ def _post(server: str, path: str, body: dict[str, str]) -> dict[str, Any]:
     return _fetch(server, path, json.dumps(body).encode())
 
 
+def _ask_check(server: str, content: str | bytes) -> dict[str, Any]:
+    """The report of a service; a PDF goes as a form's file (RFC 7578)."""
+    if isinstance(content, str):
+        return _post(server, "/api/v1/checks", {"token": content})
+    mark = secrets.token_hex(16)
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'
+    body = head.encode() + content + f"\r\n--{mark}--\r\n".encode()
+    return _fetch(server, "/api/v1/checks", body, f"multipart/form-data; boundary={mark}")
+
+
 def _address(server: str) -> str:
     if urllib.parse.urlsplit(server).scheme not in ("http", "https"):
         what = Words(f"{server} 不是网址。", f"{server} is no address of a service.")
@@ -215,9 +269,11 @@ def _address(server: str) -> str:
     return server.rstrip("/")
 
 
-def _fetch(server: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+def _fetch(
+    server: str, path: str, body: bytes | None = None, media: str = "application/json"
+) -> dict[str, Any]:
     """The JSON of an answer, a miss included. Raises Unavailable, Malformed."""
-    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    headers = {"Accept": "application/json", "Content-Type": media}
     address = _address(server) + path
     request = urllib.request.Request(address, body, headers)  # noqa: S310 - _address takes http and https only
     try:

@@ -19,6 +19,7 @@ from verify.errors import BadKey, KeyReused, NotFound, VerifyError, Words
 from verify.issuance.caller import check_key
 from verify.issuance.drafting import abandonment, make_draft, recorded, request_digest
 from verify.issuance.gather import Gather
+from verify.issuance.printable import require_printable
 from verify.issuance.signing import Signers, sign_copies
 from verify.proof.sealing import DataKeys
 from verify.store.certificates import (
@@ -201,6 +202,7 @@ class Issuance:
                 checked = check_request(
                     rows[i].request, agency=around.agency, filings=around.filings, today=today
                 )
+                require_printable(checked, around.agency)
                 photo = await take_photo(checked)
                 if key is None:
                     assert no_key is not None

@@ -29,6 +29,7 @@ from verify.errors import Conflict, Fault, ForbiddenArrow, Invalid, KeyReused, N
 from verify.issuance.caller import Caller, check_key
 from verify.issuance.drafting import abandonment, make_draft, personal_of, photo_place, recorded
 from verify.issuance.issue import CHINA, Around, Issuance, Issued, look_around, take_photo
+from verify.issuance.printable import require_printable
 from verify.issuance.signing import seal_renewal
 from verify.store.certificates import (
     Abandoned,
@@ -191,6 +192,7 @@ class Reissues:
             filings=(*around.filings, _as_filed(certificate.face)),
             today=desk.now().astimezone(CHINA).date(),
         )
+        require_printable(checked, around.agency)
         plan = msgspec.structs.replace(plan, checked=checked)
         _check_number(plan, request)
         if plan.new_number:
