@@ -197,3 +197,22 @@ def test_a_node_of_the_public_has_no_employers_door(tmp_path: Path) -> None:
     made = install(tmp_path, count=0)
     with serving(made, "create_public_app") as server, server.client() as client:
         assert client.post("/api/v1/receipts", json={}).status_code == 404
+
+
+def test_lists_have_a_daily_bound_and_a_repeated_one_costs_nothing(tmp_path: Path) -> None:
+    made = install(tmp_path, count=12)
+    with serving(made, employer_rows_per_day="4") as server:
+        where = Place(server)
+        body = _csv_list(made).splitlines()
+        one, two = b"\n".join(body[:4]), b"\n".join((body[0], *body[2:4]))
+        with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {where.key}"}) as client:
+
+            def send(key: str, rows: bytes) -> httpx.Response:
+                headers = {"Idempotency-Key": key, "Content-Type": "text/csv"}
+                return client.post("/api/v1/employer-checks", headers=headers, content=rows)
+
+            assert send("a", one).status_code == 202
+            assert send("a", one).status_code in (200, 202)
+            refused = send("b", two)
+            assert refused.status_code == 429
+            assert refused.json()["type"].endswith("too-many")

@@ -26,6 +26,7 @@ from verify.errors import (
     NotFound,
     ProofFailed,
     StoreFailed,
+    TooMany,
     Unavailable,
     Words,
 )
@@ -37,6 +38,7 @@ from verify.store.contract import Store
 from verify.store.employers import (
     EmployerCheck,
     KeyTaken,
+    QuotaSpent,
     SealedRow,
     check_rows,
     drop_rows,
@@ -92,8 +94,12 @@ class Lists:
         public_url: str,
         now: Callable[[], dt.datetime],
         random: Callable[[int], bytes] = os.urandom,
+        daily_rows: int = 20_000,
     ) -> None:
-        """`public_url` without a slash at its end; `now` gives aware UTC."""
+        """`daily_rows`: rows that one employer may ask about in 24 hours; 0 sets no bound.
+
+        `public_url` without a slash at its end; `now` gives aware UTC.
+        """
         self._store = store
         self._lookup = lookup
         self._checker = checker
@@ -102,6 +108,7 @@ class Lists:
         self._public_url = public_url
         self._now = now
         self._random = random
+        self._daily_rows = daily_rows
         self._wake = asyncio.Event()
 
     async def receive(
@@ -109,7 +116,8 @@ class Lists:
     ) -> EmployerCheck:
         """Take in one list; its questions are asked after the return. The same key and bytes give the same check.
 
-        Raises Malformed, TooLarge, KeyReused for other bytes under a key that was used.
+        Raises Malformed, TooLarge, KeyReused for other bytes under a key that was used, and TooMany past the
+        day's rows: lists must not become the way to guess people.
         """
         rows = await asyncio.to_thread(read_list, body, form)
         now, check_id = self._now(), f"ec_{self._random(12).hex()}"
@@ -118,7 +126,16 @@ class Lists:
         failed = sum(row.state == "failed" for row in sealed)
         check = EmployerCheck(check_id, credential.id, now, None, len(rows), 0, 0, failed, tag)
         origin = Origin(credential.id, now, tag)
-        kept = await self._store.write(lambda: open_check(check, key, sealed, origin))
+        kept = await self._store.write(
+            lambda: open_check(check, key, sealed, origin, daily_rows=self._daily_rows)
+        )
+        if isinstance(kept, QuotaSpent):
+            raise TooMany(
+                Words(
+                    f"24 小时内最多查验 {self._daily_rows} 行；{kept.free_at:%Y-%m-%d %H:%M}（UTC）后可再提交。",
+                    f"At most {self._daily_rows} rows in 24 hours; send this list after {kept.free_at:%Y-%m-%d %H:%M} UTC.",
+                )
+            )
         if isinstance(kept, KeyTaken):
             raise KeyReused(hint="send a new Idempotency-Key for a new list")
         self._wake.set()

@@ -60,14 +60,31 @@ Tally = Mapping[str, int]
 """Certificate number → how often it was found."""
 
 
+class QuotaSpent(msgspec.Struct, frozen=True):
+    """The employer has asked about as many rows as a day allows."""
+
+    free_at: dt.datetime
+    """UTC; when the oldest list of the day stops counting."""
+
+
+DAY = dt.timedelta(days=1)
+
+
 def open_check(
-    check: EmployerCheck, key: str, rows: Sequence[SealedRow], origin: Origin
-) -> Program[EmployerCheck | KeyTaken]:
-    """Take in a whole list in one commit, or give back the one that came earlier under the same key."""
+    check: EmployerCheck, key: str, rows: Sequence[SealedRow], origin: Origin, *, daily_rows: int
+) -> Program[EmployerCheck | KeyTaken | QuotaSpent]:
+    """Take in a whole list in one commit, or give back the one that came earlier under the same key.
+
+    `daily_rows`: rows that one employer may ask about in 24 hours; 0 sets no bound.
+    """
     known = yield from run("find_employer_check_by_key", check.employer, key)
     if known:
         earlier, request = known[0]
         return (yield from find_check(earlier)) or KeyTaken() if request == check.request else KeyTaken()
+    since = to_micros(check.created_at - DAY)
+    ((spent, oldest),) = yield from run("employer_rows_since", check.employer, since)
+    if daily_rows and spent and int(spent) + check.total > daily_rows:
+        return QuotaSpent(from_micros(int(oldest)) + DAY)
     yield from run("insert_employer_check", check.id, check.employer, key, check.request,
                    to_micros(check.created_at), check.total, check.failed)  # fmt: skip
     yield from run_many("insert_employer_check_row", [(check.id, r.row, r.state, r.sealed) for r in rows])

@@ -11,6 +11,9 @@ select id, employer, created_at, done_at, total, found, missed, failed, request 
 -- name: find_employer_check_by_key
 select id, request from employer_check where employer = $1 and key = $2
 
+-- name: employer_rows_since
+select coalesce(sum(total), 0), min(created_at) from employer_check where employer = $1 and created_at > $2
+
 -- name: unfinished_employer_checks
 select id, employer, created_at, done_at, total, found, missed, failed, request from employer_check
 where done_at is null order by created_at, id

@@ -261,6 +261,7 @@ create table employer_check (           -- a list that an employer asked about; 
   failed     integer not null,
   unique (employer, key)
 ) strict, without rowid;
+create index employer_check_by_day on employer_check (employer, created_at);
 create index employer_check_unfinished on employer_check (created_at) where done_at is null;
 
 create table employer_check_row (
