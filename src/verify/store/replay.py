@@ -146,6 +146,12 @@ class _Replay:
                 yield from self._trust_list(data["sequence"])
             case EventKind.REVOCATION_DECIDED:
                 yield from run("decide_proposal", data["id"], data["state"], event.actor, event.at)
+            case EventKind.SHARE_WITHDRAWN:
+                yield from run("withdraw_share", data["id"], event.at)
+                self.changes += 1
+            case EventKind.NAME_SEARCH_SET if data["listed"]:
+                yield from run("delete_unlisted", data["certificate"])
+                self.changes += 1
             case _:
                 pass  # an upload or a proposal of after the backup is lost; whoever made it makes it again
 
