@@ -2,5 +2,5 @@
 
 It never signs what is not recorded, never uses a number twice, and never answers before the commit that
 makes the answer true everywhere. Read caller.py, drafting.py, signing.py, issue.py, gather.py; then
-change.py, revocation.py, reissue.py; then encoding.py, roster.py, rows.py, batches.py, and last view.py.
+change.py, revocation.py, reissue.py; then encoding.py, roster.py, rows.py, batches.py; last view.py, papers.py.
 """
