@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.machine import LOAD_CORE, load, pinned, processor_s, waited_s
+from loadtest.plots import curve
 from loadtest.services import Service
 
 LUA = Path(__file__).with_name("requests.lua")
@@ -53,7 +54,7 @@ class Steady(msgspec.Struct, frozen=True):
     waited: float = 0.0
     """The share of the time in which the server stood in line for its core behind others."""
     sample_ms: list[float] = []
-    """Latencies in order of size, at most 2000 of them: for plots."""
+    """Latencies in order of size, thinned: for plots."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -174,7 +175,7 @@ def run_h2load(
         percentile(took, 99.9), took[-1], sum(int(row[1]) >= 400 for row in rows),
         " ".join(full).replace(home, "/tmp/h2load"), _without_progress(done.stdout),
         waited / took_s,
-        took[:: max(1, len(took) // 2000)],
+        curve(took),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from loadtest import seed
 from loadtest.client import Caller, connect, get
 from loadtest.generators import Peak, percentile, run_wrk
 from loadtest.installation import Site
-from loadtest.plots import Lines
+from loadtest.plots import Lines, curve
 from loadtest.results import Section
 from loadtest.run import Run, unknown_scans
 from loadtest.services import Service, product
@@ -64,7 +64,7 @@ def run_hostile(run: Run) -> Section:
     section.add("of them refused or misses", refused / max(asked, 1), "", 1.0, ">=")
     section.add("honest look-ups answered rightly", sum(map(len, calm + attacked)), "all right")
     section.lines.append(
-        Lines("Honest look-ups", "ms", [("alone", _thin(calm[-1])), ("beside the scan", _thin(attacked[-1]))])
+        Lines("Honest look-ups", "ms", [("alone", curve(calm[-1])), ("beside the scan", curve(attacked[-1]))])
     )
     return section
 
@@ -100,7 +100,3 @@ async def _ask(caller: Caller, index: int) -> None:
     number = seed.seeded(index).number
     answer = await caller.ask(get(f"/api/v1/certificates/{number}"))
     assert answer.status == 200 and answer.json()["number"] == number, answer
-
-
-def _thin(times: list[float]) -> list[float]:
-    return times[:: max(1, len(times) // 1000)]

@@ -61,7 +61,8 @@ def _first_line(command: list[str]) -> str:
     if not (found := find_program(command[0])):
         return "absent"
     done = subprocess.run([found, *command[1:]], capture_output=True, text=True, check=False)
-    return ((done.stdout or done.stderr).splitlines() or ["?"])[0].split("Copyright")[0].strip()
+    first = ((done.stdout or done.stderr).splitlines() or ["?"])[0].split("Copyright")[0].strip()
+    return first.removeprefix(f"{command[0]} ").removeprefix("nginx version: ")
 
 
 def find_program(name: str) -> str | None:

@@ -26,6 +26,17 @@ class Lines(msgspec.Struct):
     curves: list[tuple[str, list[float]]]
 
 
+POINTS = 600
+"""Of a curve; more cannot be seen."""
+
+
+def curve(values: list[float]) -> list[float]:
+    """Values in order of size, thinned evenly to what can be seen; the largest stays."""
+    ordered = sorted(values)
+    step = max(1, -(-len(ordered) // POINTS))
+    return [*ordered[: len(ordered) - 1 : step], *ordered[-1:]]
+
+
 def draw(plot: "Bars | Lines") -> str:
     """The picture as SVG text."""
     return _bars(plot) if isinstance(plot, Bars) else _lines(plot)

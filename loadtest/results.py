@@ -1,6 +1,7 @@
 """What was measured: figures against goals, kept as JSON by scenario, and told in RESULTS.md."""
 
 import datetime as dt
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +55,8 @@ class Section(msgspec.Struct):
     measured_at: str = ""
     load: float = 0.0
     took_s: float = 0.0
+    source: str = "not noted"
+    """Fingerprint of the product's source at the time."""
 
     def add(
         self,
@@ -70,6 +73,15 @@ class Section(msgspec.Struct):
     def must(self, what: str, wrong: float, unit: str = "") -> None:
         """Add a count of what is wrong, which must be none."""
         self.figures.append(Figure(what, wrong, unit, 0.0, "<=", truth=True))
+
+
+def fingerprint() -> str:
+    """The first digits of a SHA-256 over the product's source: tells whether two results measured the same."""
+    digest = hashlib.sha256()
+    for file in sorted((HERE.parent / "src").rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            digest.update(file.relative_to(HERE.parent).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def show(value: float) -> str:
@@ -94,6 +106,7 @@ class Results:
         """Keep one scenario and write the report anew."""
         section.measured_at = dt.datetime.now(dt.UTC).isoformat(timespec="minutes").replace("+00:00", "Z")
         section.load = load()
+        section.source = fingerprint()
         (self._kept / f"{section.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(section)))
         (self._kept / "machine.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(describe_machine()))
@@ -114,7 +127,7 @@ class Results:
     def _section(self, section: Section) -> list[str]:
         lines = [f"## {section.title}", "", section.about, ""]
         lines += [
-            f"Measured {section.measured_at} in {section.took_s:.0f} s; load average {section.load:.1f}.",
+            f"Measured {section.measured_at} in {section.took_s:.0f} s; load average {section.load:.1f}; source {section.source}.",
             "",
         ]
         lines += ["| figure | value | goal | |", "| --- | ---: | ---: | --- |"]
@@ -152,7 +165,7 @@ def _machine(machine: Machine) -> list[str]:
     return [
         "", "## Machine", "",
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, Linux {machine.kernel}, "
-        f"Python {machine.python}; {versions}. Server on core 0, generators (and PostgreSQL's clients' work) on core 1, "
+        f"Python {machine.python}; {versions}. Server on core 0, generators on core 1, PostgreSQL on either, "
         "everything on loopback. Budgets are off except in the hostile scan; all other settings are the defaults.", "",
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from loadtest import seed
 from loadtest.client import Caller, connect, get, post
 from loadtest.generators import Peak, Steady, percentile, run_h2load, run_wrk
 from loadtest.installation import Site
-from loadtest.plots import Lines
+from loadtest.plots import Lines, curve
 from loadtest.results import Section
 from loadtest.run import Run, number_paths
 from loadtest.services import ROOT, Service, product
@@ -28,7 +28,8 @@ RATE = 100.0
 READERS = 16
 READS = 2_500.0
 """Judged reads in a second, all readers together: more would keep the driver itself too busy to see an answer come."""
-WRITERS = 8
+WRITERS = 64
+"""Connections that revoke: enough that none waits for another, however long an acknowledgement takes."""
 NEAR_S = 0.25
 """Most checked reads ask for what is revoked within this time, before or after."""
 ACK_MS = 10.0
@@ -80,7 +81,7 @@ def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
     section.add("unchecked reads beside them", peak.rate, "/s")
     section.must("revocations that failed", storm.failed)
     section.raw += wrong[:5]
-    curves = [(what, sorted(told.from_due)) for what, told in parts.items()]
+    curves = [(what, curve(told.from_due)) for what, told in parts.items()]
     section.lines.append(Lines("Acknowledgement of a revocation, from the intended instant", "ms", curves))
     return section
 
