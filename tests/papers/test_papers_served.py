@@ -1,10 +1,12 @@
 """The PDF that the service hands out: signed, sound to independent readers, and the same bytes for ever."""
 
+import asyncio
 import hashlib
 import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 import zipfile
@@ -13,12 +15,16 @@ from pathlib import Path
 import cv2
 import httpx
 import numpy as np
+import page
 import pytest
 import zxingcpp
 from PIL import Image
-from web_http_world import Server, install, issue_request, serving, wait_until
+from web_http_world import Installation, Server, install, issue_request, serving, wait_until
 
+from verify.config import load_settings
 from verify.documents.brought import face_on_page
+from verify.office.audit import Report, audit
+from verify.wiring import Role, open_house
 
 
 def fetch(server: Server, number: str, **query: str) -> httpx.Response:
@@ -114,6 +120,41 @@ def test_pdfsig_and_qpdf_find_it_sound(pdf: bytes, tmp_path: Path) -> None:
     assert "Signature is Valid." in signature and "ETSI.CAdES.detached" in signature
     assert "Total document signed" in signature
     assert subprocess.run(["qpdf", "--check", path], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("profile", [page.ValidationProfile.PDF_A_3A, page.ValidationProfile.PDF_UA_1])
+def test_a_validator_passes_it(pdf: bytes, profile: page.ValidationProfile) -> None:
+    """But for the one rule that page-validation 0.11 gets wrong (documents/README.md)."""
+    found = {failure.rule_id for failure in page.validate_pdf_bytes(pdf, profile=profile).failures}
+    assert {rule for rule in found if "GLYPH-WIDTH" not in rule} == set()
+
+
+def test_the_audit_names_a_file_that_was_exchanged(tmp_path: Path) -> None:
+    made = install(tmp_path, count=2)
+    with serving(made) as server:
+        for number in made.numbers:
+            assert fetch(server, number).status_code == 200
+    with sqlite3.connect(made.database) as register:
+        register.execute("drop trigger document_is_kept")
+        first = register.execute("select sealed, digest from document order by number").fetchone()
+        register.execute(
+            "update document set sealed = ?, digest = ? where number = ?", (*first, max(made.numbers))
+        )
+    with serving(made) as server:
+        assert fetch(server, max(made.numbers)).status_code == 422
+        assert fetch(server, min(made.numbers)).status_code == 200
+    report = asyncio.run(_audit(made))
+    assert {(found.check, found.where) for found in report.findings} == {
+        ("document", f"document {max(made.numbers)}/1/certificate")
+    }
+
+
+async def _audit(made: Installation) -> Report:
+    house = await open_house(load_settings(made.environment), Role.PUBLIC)
+    try:
+        return await audit(house.store, house.data_keys)
+    finally:
+        await house.close()
 
 
 def test_two_decoders_read_the_code_on_its_page(pdf: bytes, server: Server) -> None:
