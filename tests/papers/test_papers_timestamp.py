@@ -1,4 +1,7 @@
-"""With a timestamp service (the test's own, whose clock stands in 2012) every first file carries its time; without an answer there is no file."""
+"""With a timestamp service every first file carries its time; without an answer there is no file.
+
+The service is the tests' own, whose clock stands in 2012.
+"""
 
 import sqlite3
 from pathlib import Path
