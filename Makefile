@@ -3,11 +3,12 @@
 PYTHON ?= python3
 PORT ?= 8000
 ROWS ?= 2000
+FAULTS_SPAN_S ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore
 
-.PHONY: demo test lint lock clean help
+.PHONY: demo test faults long lint lock clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -17,6 +18,12 @@ demo: $(VENV)/.run  ## issue a sample roster and serve it on http://127.0.0.1:80
 
 test: $(VENV)/.test  ## everything: types, lint, import contracts, tests on real parts
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -ra
+
+faults: $(VENV)/.test  ## every fault schedule, each for FAULTS_SPAN_S seconds of traffic
+	@FAULTS_SPAN_S=$(FAULTS_SPAN_S) $(BIN)/python -m pytest tests/faults -m "long or not long" -ra -s
+
+long: $(VENV)/.test  ## what takes minutes: every fault and every load scenario
+	@$(BIN)/python -m pytest -m long -ra
 
 lint: $(VENV)/.test  ## only types, lint and import contracts
 	@$(BIN)/python -m pytest tests/house -ra

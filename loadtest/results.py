@@ -126,10 +126,9 @@ class Results:
 
     def _section(self, section: Section) -> list[str]:
         lines = [f"## {section.title}", "", section.about, ""]
-        lines += [
-            f"Measured {section.measured_at} in {section.took_s:.0f} s; load average {section.load:.1f}; source {section.source}.",
-            "",
-        ]
+        when = f"Measured {section.measured_at} in {section.took_s:.0f} s"
+            f"Measured {section.measured_at} in {section.took_s:.0f} s; load average {section.load:.1f}; "
+            f"source {section.source}.",
         lines += ["| figure | value | goal | |", "| --- | ---: | ---: | --- |"]
         lines += [
             f"| {f.what}{_noted(f)} | {show(f.value)} {f.unit} | {_goal(f)} | {f.verdict} |"

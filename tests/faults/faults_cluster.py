@@ -141,7 +141,9 @@ def issue_request(serial: int) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def cluster(folder: Path, *, engine: str = "postgres", place: Path | None = None) -> AsyncIterator[Cluster]:
+async def cluster(
+    folder: Path, *, engine: str = "postgres", place: Path | None = None
+) -> AsyncIterator[Cluster]:
     """Two offices and a public node on PostgreSQL behind proxies, with Redis; or one node of two workers on SQLite.
 
     `place`: where the SQLite file lies, unless in `folder`.
@@ -156,7 +158,7 @@ async def cluster(folder: Path, *, engine: str = "postgres", place: Path | None 
             made = await _install(folder, f"sqlite:///{place or folder}/verify.db")
             made.nodes = [Node("office", "all", folder, made.environment, workers=2)]
         for node in made.nodes:
-            stack.callback(node.end)
+            stack.push_async_callback(asyncio.to_thread, node.end)  # not on this loop: the proxies run here
             node.start()
         await made.wait_ready()
         yield made
@@ -210,7 +212,10 @@ async def _fill(house: OfficeHouse, made: Cluster) -> None:
     office = house.office
     await office.agencies.add(AGENCY, name_zh="岭南技能评价中心", name_en="Centre", actor="test")
     filing = FilingRequest(
-        occupation_code="6-18-01-01", occupation_name="车工", levels=("5", "4", "3"), from_on=dt.date(2020, 1, 1)
+        occupation_code="6-18-01-01",
+        occupation_name="车工",
+        levels=("5", "4", "3"),
+        from_on=dt.date(2020, 1, 1),
     )
     await office.agencies.add_filing(AGENCY, filing, actor="test")
     key = await office.keys.create(AGENCY, KeyPurpose.TOKEN, actor="test")

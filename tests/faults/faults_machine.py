@@ -47,14 +47,16 @@ class Node:
     def start(self, **more: str) -> None:
         """Start the process; `more` goes into its environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
-        command = [
-            *VERIFY, "serve", "--role", self.role, "--workers", str(self._workers), "--port", str(self.port),
-        ]  # fmt: skip
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self._folder, env=kept | {"PYTHONPATH": str(ROOT / "src")} | self.environment | more,
-                stdout=log, stderr=log, start_new_session=True,
+                self.command(), cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
+                env=kept | {"PYTHONPATH": str(ROOT / "src")} | self.environment | more,
             )  # fmt: skip
+
+    def command(self) -> list[str]:
+        """What is run."""
+        place = ["--workers", str(self._workers), "--port", str(self.port)]
+        return [*VERIFY, "serve", "--role", self.role, *place]
 
     def signal(self, how: int) -> None:
         """To the whole group."""
@@ -83,7 +85,9 @@ class Node:
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         assert self._process is not None
-        return [pid for pid in self.pids() if pid != self._process.pid and b"resource_tracker" not in _line(pid)]
+        return [
+            pid for pid in self.pids() if pid != self._process.pid and b"resource_tracker" not in _line(pid)
+        ]
 
     def pids(self) -> list[int]:
         """Everything in its process group."""
@@ -102,7 +106,9 @@ class Node:
         for pid in self.pids():
             with contextlib.suppress(OSError):
                 status = dict(
-                    line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+                    line.split(":", 1)
+                    for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                    if ":" in line
                 )
                 rss += int(status.get("VmRSS", "0 kB").split()[0])
                 threads += int(status["Threads"])

@@ -15,6 +15,8 @@ import asyncpg
 from faults_cluster import Cluster
 from faults_machine import Node, Proxy
 
+STOPS_S = 15.0
+"""A node that takes longer to stop did not stop by itself: its master waits 20 s and kills it."""
 Schedule = Callable[[Cluster, random.Random, float], Awaitable[None]]
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -50,6 +52,20 @@ async def kill_nodes(cluster: Cluster, dice: random.Random, span_s: float) -> No
         await asyncio.sleep(dice.uniform(0.1, 0.6))
         await asyncio.to_thread(node.kill)
         await asyncio.to_thread(cluster.start, node)
+
+
+async def roll_nodes(cluster: Cluster, dice: random.Random, span_s: float) -> None:
+    """SIGTERM under traffic, as an update does: what is under way is answered, and the node goes by itself."""
+    end = time.monotonic() + span_s
+    for node in dice.sample(cluster.nodes, len(cluster.nodes)):
+        await asyncio.sleep(dice.uniform(0.1, 0.3))
+        began = time.monotonic()
+        code = await asyncio.to_thread(node.end)
+        took = time.monotonic() - began
+        await asyncio.to_thread(cluster.start, node)
+        assert code == 0 and took < STOPS_S, f"{node.name} ended with {code} after {took:.1f} s"
+        if time.monotonic() > end:
+            return
 
 
 async def kill_workers(cluster: Cluster, dice: random.Random, span_s: float) -> None:
@@ -98,7 +114,9 @@ async def harm_redis(cluster: Cluster, dice: random.Random, span_s: float) -> No
     while time.monotonic() < end:
         match dice.randrange(3):
             case 0:
-                await asyncio.to_thread(redis.command, "CLIENT", "PAUSE", str(dice.randrange(100, 900)), "ALL")
+                await asyncio.to_thread(
+                    redis.command, "CLIENT", "PAUSE", str(dice.randrange(100, 900)), "ALL"
+                )
                 await asyncio.sleep(0.5)
             case 1:
                 with contextlib.suppress(OSError):  # it may still be paused
@@ -157,7 +175,9 @@ async def _dribble(node: Node, stopping: asyncio.Event) -> None:
     """Half a header, byte by byte."""
     with contextlib.suppress(OSError):
         _, writer = await asyncio.open_connection("127.0.0.1", node.port)
-        for byte in b"POST /api/v1/lookups HTTP/1.1\r\nhost: a\r\ncontent-length: 65536\r\nx-slow: " + b"a" * 10_000:
+        for byte in (
+            b"POST /api/v1/lookups HTTP/1.1\r\nhost: a\r\ncontent-length: 65536\r\nx-slow: " + b"a" * 10_000
+        ):
             if stopping.is_set():
                 break
             writer.write(bytes([byte]))
@@ -196,7 +216,13 @@ async def jump_clocks(cluster: Cluster, dice: random.Random, span_s: float) -> N
             FAKETIME_CACHE_DURATION="1", FAKETIME_DONT_FAKE_MONOTONIC="1",
         )  # fmt: skip
     await asyncio.to_thread(_suspend_for_half_a_day, cluster)
-    for jump, verdict in (("+0", "suspended"), ("+1d", "valid"), ("-1d", "suspended"), ("+1d", "valid"), ("+0", "suspended")):
+    for jump, verdict in (
+        ("+0", "suspended"),
+        ("+1d", "valid"),
+        ("-1d", "suspended"),
+        ("+1d", "valid"),
+        ("+0", "suspended"),
+    ):
         for node in jumping:
             set_clock(cluster, node, jump)
         await asyncio.sleep(1.2)
@@ -204,6 +230,9 @@ async def jump_clocks(cluster: Cluster, dice: random.Random, span_s: float) -> N
             expected = verdict if node in jumping else "suspended"
             await asyncio.to_thread(_assert_aside, cluster, node, expected, jump)
         await asyncio.sleep(span_s / 5)
+    for node in jumping:
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(cluster.start, node)
 
 
 def _suspend_for_half_a_day(cluster: Cluster) -> None:
@@ -237,7 +266,7 @@ def _clock(cluster: Cluster, node: Node) -> Path:
 
 NETWORKED: tuple[Schedule, ...] = (
     nothing, stop_nodes, terminate_backends, cut_database, harm_redis, cut_redis, slow_clients, kill_postgres,
-    kill_nodes, jump_clocks,
+    kill_nodes, roll_nodes, jump_clocks,
 )  # fmt: skip
-"""In this order each leaves its traces to those after it; the clocks come last, since they change how nodes run."""
-EMBEDDED: tuple[Schedule, ...] = (nothing, kill_workers, stop_nodes, slow_clients, kill_nodes)
+"""In this order: a node that lives through the first seven shows whether anything is left behind."""
+EMBEDDED: tuple[Schedule, ...] = (nothing, stop_nodes, slow_clients, kill_workers, kill_nodes)

@@ -15,9 +15,9 @@ from typing import Any
 
 from faults_cluster import Cluster, dice
 from faults_machine import Node
+from loadtest.client import Answer, Caller, get, post
 
 from history import History, Write
-from loadtest.client import Answer, Caller, get, post
 
 TIMEOUT_S = 4.0
 READERS = 9

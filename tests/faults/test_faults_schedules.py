@@ -1,6 +1,6 @@
 """Real nodes, real servers, real faults: no read is stale, nothing acknowledged is lost, everything mends itself.
 
-A short pass over every schedule. `make faults MINUTES=30` runs the same ones for as long as wanted.
+A short pass with every gate; `make faults FAULTS_SPAN_S=60` runs every schedule for as long as wanted.
 """
 
 import os
@@ -9,7 +9,23 @@ from pathlib import Path
 import pytest
 from faults_cluster import cluster
 from faults_run import Run
-from faults_schedules import EMBEDDED, FAKETIME, NETWORKED, Schedule, jump_clocks
+from faults_schedules import (
+    EMBEDDED,
+    FAKETIME,
+    NETWORKED,
+    Schedule,
+    harm_redis,
+    jump_clocks,
+    kill_nodes,
+    kill_postgres,
+    kill_workers,
+    nothing,
+    stop_nodes,
+)
+
+SHORT_NETWORKED = (nothing, stop_nodes, harm_redis, kill_postgres, kill_nodes)
+SHORT_EMBEDDED = (nothing, kill_workers)
+"""What runs with every gate; all of them run with `make faults`."""
 
 SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
 
@@ -28,6 +44,17 @@ async def judge(run: Run, schedules: tuple[Schedule, ...]) -> None:
     assert len(run.traffic.history.reads) > 100 * len(schedules)
 
 
+async def test_every_promise_holds_on_three_nodes_through_the_worst_faults(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as three:
+        await judge(Run(three, 1), SHORT_NETWORKED)
+
+
+async def test_every_promise_holds_for_two_workers_on_one_file_that_are_killed(tmp_path: Path) -> None:
+    async with cluster(tmp_path, engine="sqlite") as one:
+        await judge(Run(one, 2), SHORT_EMBEDDED)
+
+
+@pytest.mark.long
 async def test_every_promise_holds_on_three_nodes_through_every_fault(tmp_path: Path) -> None:
     schedules = NETWORKED
     if not FAKETIME:
@@ -37,6 +64,7 @@ async def test_every_promise_holds_on_three_nodes_through_every_fault(tmp_path: 
         await judge(Run(three, 1), schedules)
 
 
+@pytest.mark.long
 async def test_every_promise_holds_for_two_workers_on_one_file_through_every_fault(tmp_path: Path) -> None:
     async with cluster(tmp_path, engine="sqlite") as one:
         await judge(Run(one, 2), EMBEDDED)

@@ -24,7 +24,13 @@ def quick() -> Iterator[Run]:
         yield Run(Path(work), quick=True, stack=stack)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+SHORT = ("lookups-sqlite", "issue-bulk")
+"""What runs with every gate; the rest takes minutes and runs with `make long`."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in SCENARIOS]
+)
 def test_a_scenario_runs_and_every_answer_is_right(quick: Run, name: str, tmp_path: Path) -> None:
     section = SCENARIOS[name](quick)
     assert section.figures

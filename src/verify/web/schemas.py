@@ -74,8 +74,11 @@ _ANSWER: Final[dict[str, Any]] = {
         "certificate": {"type": "object"},
         "holder": {"type": "object"},
         "copy": {"type": "object"},
-        "copies": {"type": "array", "items": {"type": "object"},
-                   "description": "Every copy with state and dates, once there is more than one."},
+        "copies": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Every copy with state and dates, once there is more than one.",
+        },
         "status": {"type": "object"},
         "replaced_by": maybe(text()),
         "replaces": maybe(text()),
