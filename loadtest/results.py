@@ -127,8 +127,7 @@ class Results:
     def _section(self, section: Section) -> list[str]:
         lines = [f"## {section.title}", "", section.about, ""]
         when = f"Measured {section.measured_at} in {section.took_s:.0f} s"
-            f"Measured {section.measured_at} in {section.took_s:.0f} s; load average {section.load:.1f}; "
-            f"source {section.source}.",
+        lines += [f"{when}; load average {section.load:.1f}; source {section.source}.", ""]
         lines += ["| figure | value | goal | |", "| --- | ---: | ---: | --- |"]
         lines += [
             f"| {f.what}{_noted(f)} | {show(f.value)} {f.unit} | {_goal(f)} | {f.verdict} |"

@@ -104,5 +104,5 @@ async def run_sql(dsn: str, text: str) -> list[tuple[Any, ...]]:
 async def until(ask: Callable[[], Any], wanted: Any, limit: float = 20.0) -> None:
     """Ask again until it is so."""
     async with asyncio.timeout(limit):
-        while await ask() != wanted:  # noqa: ASYNC110  # it happens in another process
+        while await ask() != wanted:  # it happens in another process
             await asyncio.sleep(0.05)

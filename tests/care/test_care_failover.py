@@ -129,7 +129,7 @@ async def assert_nothing_lost(drill: Drill) -> None:
 
 async def wait_for(condition: Any, limit: float = 40.0) -> None:
     async with asyncio.timeout(limit):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
+        while not condition():  # what is waited for happens in another process
             await asyncio.sleep(0.02)
 
 

@@ -32,7 +32,7 @@ def server(kind: str) -> Iterator[Server]:
 
 async def until(held: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not held():  # noqa: ASYNC110 - what is waited for happens in another process
+        while not held():
             await asyncio.sleep(0.01)
 
 

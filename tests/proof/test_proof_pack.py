@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from javascript import run_script
 from proof_world import NOW, ROOT, ROOT_PUBLIC, ROOTS
 
+from javascript import run_script
 from verify.errors import BadSignature, Invalid, ProofFailed, UnknownKey, Unreadable, VerifyError
 from verify.proof.keys import generate_p256
 from verify.proof.pack import (

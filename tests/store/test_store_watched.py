@@ -123,7 +123,7 @@ async def test_the_witness_hears_of_the_head_within_a_second_and_at_the_end(
     store = await open_watched(await engine.open(), witness=witness, logbook=None, writes=True)
     await issue(store, "a")
     async with asyncio.timeout(10):
-        while witness.last() != await head_of(inner):  # noqa: ASYNC110  # a thread writes it
+        while witness.last() != await head_of(inner):  # a thread writes it
             await asyncio.sleep(0.02)
     await issue(store, "b")
     await store.close()
