@@ -36,7 +36,6 @@ async def test_a_node_that_remembers_for_half_a_second_is_caught(tmp_path: Path)
             await traffic.run(asyncio.sleep(2))
         finally:
             await asyncio.to_thread(stale.end)
-    caught = [one for one in traffic.history.violations() if one.startswith("F1/F2") and "'stale'" in one]
-    innocent = [one for one in traffic.history.violations() if "'office'" in one]
-    # A later read may also be held against what the stale node showed of the future: nobody else is condemned.
-    assert caught and not innocent, (len(caught), innocent[:3])
+    # Who changes through it is told the past too, so only F1 and F2 are told apart by node.
+    stale_reads = [one for one in traffic.history.violations() if one.startswith("F1/F2")]
+    assert len(stale_reads) > 10 and all("'stale'" in one for one in stale_reads)
