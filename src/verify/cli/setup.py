@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from verify.cli import errand
+from verify.cli.deployment import FILES, deployment_file
 from verify.cli.service import run_service
 from verify.config import PREFIX, Settings
 from verify.errors import Words
@@ -42,8 +43,9 @@ def init(operator: str, operator_en: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--template", type=click.Choice(list(FILES)), help="Print a deployment file instead.")
 @errand.json_option
-def config(as_json: bool) -> None:
+def config(as_json: bool, template: str | None) -> None:
     """Show the settings in force, secrets masked.
 
     They come from VERIFY_* variables, and below them from ./verify.env or the file named by VERIFY_SETTINGS_FILE.
@@ -51,7 +53,11 @@ def config(as_json: bool) -> None:
     \b
     Example:
       verify config --json
+      verify config --template systemd > /etc/systemd/system/verify@.service
     """
+    if template is not None:
+        click.echo(deployment_file(template), nl=False)
+        return
     shown = {PREFIX + name.upper(): value for name, value in masked(errand.settings()).items()}
     if as_json:
         errand.put_json(shown)
