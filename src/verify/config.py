@@ -67,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an offline verifier may rely on a trust list."""
     pack_every_s: Annotated[float, msgspec.Meta(ge=0)] = 900
     """How often an office node makes the signed list of numbers that are not valid; 0 makes none."""
+    canary_every_s: Annotated[float, msgspec.Meta(ge=0)] = 0
+    """How often each worker of an office issues and revokes a canary and asks every node for it; 0 is never."""
+    canary_agency: str | None = None
+    """The agency that exists for the canary alone, with a key and a filing of its own."""
+    canary_urls: str = ""
+    """Base addresses of the nodes that must show it, separated by spaces; of each node, not of a balancer."""
     log_level: str = "info"
 
 

@@ -6,6 +6,7 @@ The hot path adds to plain integers; they become Prometheus text when somebody s
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -28,6 +29,9 @@ NEAR_ANSWERS: Final = "verify_near_answers"
 FAR_ANSWERS: Final = "verify_far_answers"
 STORE_READS: Final = "verify_store_reads"
 OPEN: Final = "verify_open"
+CANARY_ROUNDS: Final = "verify_canary_rounds"
+CANARY_SECONDS: Final = "verify_canary_seconds"
+CANARY_LAST_SUCCESS: Final = "verify_canary_last_success_timestamp_seconds"
 
 _WORDS: Final = MappingProxyType(
     {
@@ -39,6 +43,9 @@ _WORDS: Final = MappingProxyType(
         FAR_ANSWERS: "Numbers and faces answered from the far cache.",
         STORE_READS: "Numbers and faces read from the store.",
         OPEN: "1 when everything that this worker needs is open.",
+        CANARY_ROUNDS: "Rounds of the canary by what came of them; `stale` must never be there.",
+        CANARY_SECONDS: "From the canary's acknowledged revocation until every node had shown it, last round.",
+        CANARY_LAST_SUCCESS: "When every node last showed the canary as it was.",
     }
 )
 
@@ -87,6 +94,32 @@ tally: Final = Tally()
 """This process's counts."""
 
 
+class CanaryTally:
+    """What the canary found; added to from the event loop alone."""
+
+    __slots__ = ("last_success", "rounds", "seconds")
+
+    def __init__(self) -> None:
+        """No round yet."""
+        self.rounds: dict[str, int] = {}
+        """By outcome."""
+        self.seconds = 0.0
+        self.last_success = 0.0
+        """Seconds since 1970 UTC."""
+
+    def add(self, outcome: str, seconds: float) -> None:
+        """One more round."""
+        Tally.add(self.rounds, outcome)
+        if outcome == "seen":
+            self.last_success = time.time()
+        if seconds:
+            self.seconds = seconds
+
+
+canary_tally: Final = CanaryTally()
+"""This process's canary."""
+
+
 class _Export(Collector):
     def __init__(self, source: Tally, readings: Readings) -> None:
         self._source = source
@@ -103,11 +136,27 @@ class _Export(Collector):
             for value, count in list(counts.items()):
                 family.add_metric([value, worker], count)
             yield family
+        if canary_tally.rounds:
+            yield from _canary_metrics(worker)
         for name, read in self._readings.items():
             kind = GaugeMetricFamily if name == OPEN else CounterMetricFamily
             reading = kind(name, _WORDS[name], labels=["worker"])
             reading.add_metric([worker], read())
             yield reading
+
+
+def _canary_metrics(worker: str) -> Iterator[Metric]:
+    rounds = CounterMetricFamily(CANARY_ROUNDS, _WORDS[CANARY_ROUNDS], labels=["outcome", "worker"])
+    for outcome, count in list(canary_tally.rounds.items()):
+        rounds.add_metric([outcome, worker], count)
+    yield rounds
+    for name, value in (
+        (CANARY_SECONDS, canary_tally.seconds),
+        (CANARY_LAST_SUCCESS, canary_tally.last_success),
+    ):
+        gauge = GaugeMetricFamily(name, _WORDS[name], labels=["worker"])
+        gauge.add_metric([worker], value)
+        yield gauge
 
 
 def render_metrics(readings: Readings = MappingProxyType({}), source: Tally = tally) -> bytes:

@@ -111,9 +111,10 @@ class Cluster:
             await house.close()
         return [f"{one.where}: {one.check}: {one.detail.en}" for one in report.findings]
 
-    async def count_public(self) -> int:
-        """Certificates that the register holds as issued."""
-        query = "select count(*) from certificate where status in ('valid','suspended','revoked','replaced')"
+    async def count_public(self, *states: str) -> int:
+        """Certificates that the register holds as issued, or in these states."""
+        wanted = ", ".join(f"'{state}'" for state in states or ("valid", "suspended", "revoked", "replaced"))
+        query = f"select count(*) from certificate where status in ({wanted})"
         if self.postgres is None:
             path = self.environment["VERIFY_DATABASE_URL"].removeprefix("sqlite:///")
             connection = apsw.Connection(path)

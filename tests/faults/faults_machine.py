@@ -141,9 +141,25 @@ class Node:
         """Until it says so."""
         wait_until(self._is_ready, f"{self.name} is not ready", limit_s)
 
+    def is_running(self) -> bool:
+        """Whether its first process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def _is_ready(self) -> bool:
-        assert self._process is not None and self._process.poll() is None, self.log.read_text()[-2000:]
+        assert self.is_running(), self.log.read_text()[-2000:]
         return self.get("/readyz")[0] == 200
+
+
+class StaleNode(Node):
+    """Serves `faults_ttl_node`, which is wrong on purpose, in the place of the product's own application."""
+
+    def command(self) -> list[str]:
+        """The same server with another application."""
+        served = ["--factory", "faults_ttl_node:create_app", "--port", str(self.port)]
+        self.environment["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT / 'tests' / 'faults'}"
+        return [
+            sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws", *served,
+        ]  # fmt: skip
 
 
 def _line(pid: int) -> bytes:

@@ -69,7 +69,10 @@ async def roll_nodes(cluster: Cluster, dice: random.Random, span_s: float) -> No
 
 
 async def kill_workers(cluster: Cluster, dice: random.Random, span_s: float) -> None:
-    """SIGKILL to one worker of several, in the middle of its writes; its master starts another."""
+    """SIGKILL to one worker of several, in the middle of its writes; its master starts another.
+
+    A master whose worker dies twice within seconds gives up: the service manager's part is done here then.
+    """
     end = time.monotonic() + span_s
     while time.monotonic() < end:
         await asyncio.sleep(dice.uniform(0.2, 0.6))
@@ -78,7 +81,17 @@ async def kill_workers(cluster: Cluster, dice: random.Random, span_s: float) -> 
         if workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(dice.choice(workers), signal.SIGKILL)
-        await asyncio.to_thread(node.wait_ready)
+        await asyncio.to_thread(_wait_or_start, node)
+
+
+def _wait_or_start(node: Node) -> None:
+    try:
+        node.wait_ready()
+    except AssertionError:
+        if node.is_running():
+            raise
+        node.start()
+        node.wait_ready()
 
 
 async def kill_postgres(cluster: Cluster, dice: random.Random, span_s: float) -> None:

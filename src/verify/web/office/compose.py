@@ -20,13 +20,14 @@ from verify.web.holders.routes import HOLDER_ROUTES
 from verify.web.office import administration, changes
 from verify.web.office.administration import agency_handlers, credential_handlers, key_handlers
 from verify.web.office.batches_door import batch_handlers
+from verify.web.office.canary import Canary, ask_node, keep_singing
 from verify.web.office.certificates import certificate_handlers
 from verify.web.office.changes import change_handlers, revocation_handlers
 from verify.web.office.desk import OfficeHalf
 from verify.web.office.documents import document_handlers
 from verify.web.office.routes import OFFICE_ROUTES
 from verify.web.opening import Derived, Opening
-from verify.web.public.half import PublicHalf
+from verify.web.public.half import PublicHalf, utc_now
 from verify.web.route import Route
 from verify.wiring import House
 from verify.wiring.desks import OfficeHouse
@@ -84,6 +85,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
             lambda: _keep_house(house, opening),
             lambda: _publish_packs(house, opening, settings.pack_every_s),
             *employer_work(house, opening),
+            lambda: _keep_canary(house, opening, settings),
         ],
     )
 
@@ -133,3 +135,12 @@ async def _publish_packs(house: Opening[House], opening: Derived[OfficeHouse], e
         except VerifyError as error:
             log.warning("no status pack could be made; it is tried again", code=error.code, hint=error.hint)
         await asyncio.sleep(every_s)
+
+
+async def _keep_canary(house: Opening[House], opening: Derived[OfficeHouse], settings: Settings) -> None:
+    """The canary, if the operator wants one."""
+    await house.wait()
+    urls = settings.canary_urls.split()
+    if settings.canary_every_s and settings.canary_agency:
+        canary = Canary(opening.now(), settings.canary_agency, urls, utc_now, ask_node)
+        await keep_singing(canary, settings.canary_every_s)
