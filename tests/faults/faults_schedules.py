@@ -13,8 +13,9 @@ from pathlib import Path
 
 import asyncpg
 from faults_cluster import Cluster
-from faults_machine import Node, Proxy
+from faults_machine import Node, Proxy, wait_until
 
+DAYS = {"+0": 0, "+1d": 1, "-1d": -1}
 STOPS_S = 15.0
 """A node that takes longer to stop did not stop by itself: its master waits 20 s and kills it."""
 Schedule = Callable[[Cluster, random.Random, float], Awaitable[None]]
@@ -238,7 +239,8 @@ async def jump_clocks(cluster: Cluster, dice: random.Random, span_s: float) -> N
     ):
         for node in jumping:
             set_clock(cluster, node, jump)
-        await asyncio.sleep(1.2)
+        for node in jumping:
+            await asyncio.to_thread(_wait_for_clock, cluster, node, DAYS[jump])
         for node in cluster.nodes:
             expected = verdict if node in jumping else "suspended"
             await asyncio.to_thread(_assert_aside, cluster, node, expected, jump)
@@ -255,6 +257,17 @@ def _suspend_for_half_a_day(cluster: Cluster) -> None:
     path = f"/api/v1/certificates/{cluster.aside.number}/suspension"
     status, told = cluster.nodes[0].post(path, body, cluster.operator_key)
     assert status == 200, told
+
+
+def _wait_for_clock(cluster: Cluster, node: Node, days: int) -> None:
+    """Until the node's answers carry the time to which its clock was set."""
+
+    def has_jumped() -> bool:
+        told = json.loads(node.get(f"/api/v1/certificates/{cluster.seeded[0].number}")[1])
+        at = dt.datetime.fromisoformat(told["as_of"]) if "as_of" in told else dt.datetime.min.replace(tzinfo=dt.UTC)
+        return abs(at - dt.datetime.now(dt.UTC) - dt.timedelta(days=days)) < dt.timedelta(hours=1)
+
+    wait_until(has_jumped, f"the clock of {node.name} did not jump", 15)
 
 
 def _assert_aside(cluster: Cluster, node: Node, verdict: str, jump: str) -> None:

@@ -18,13 +18,12 @@ from faults_schedules import (
     jump_clocks,
     kill_nodes,
     kill_postgres,
-    kill_workers,
     nothing,
     stop_nodes,
 )
 
 SHORT_NETWORKED = (nothing, stop_nodes, harm_redis, kill_postgres, kill_nodes)
-SHORT_EMBEDDED = (nothing, kill_workers)
+SHORT_EMBEDDED = (nothing, kill_nodes)
 """What runs with every gate; all of them run with `make faults`."""
 
 SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
