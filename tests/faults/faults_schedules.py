@@ -264,7 +264,11 @@ def _wait_for_clock(cluster: Cluster, node: Node, days: int) -> None:
 
     def has_jumped() -> bool:
         told = json.loads(node.get(f"/api/v1/certificates/{cluster.seeded[0].number}")[1])
-        at = dt.datetime.fromisoformat(told["as_of"]) if "as_of" in told else dt.datetime.min.replace(tzinfo=dt.UTC)
+        at = (
+            dt.datetime.fromisoformat(told["as_of"])
+            if "as_of" in told
+            else dt.datetime.min.replace(tzinfo=dt.UTC)
+        )
         return abs(at - dt.datetime.now(dt.UTC) - dt.timedelta(days=days)) < dt.timedelta(hours=1)
 
     wait_until(has_jumped, f"the clock of {node.name} did not jump", 15)

@@ -8,12 +8,14 @@ import pytest
 from faults_cluster import AGENCY, cluster
 from faults_machine import Node, StaleNode, free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.long]
 
 
 def rounds(node: Node) -> dict[str, float]:
     """What its metrics say, by outcome."""
-    found = re.findall(r'verify_canary_rounds_total\{outcome="(\w+)",[^}]*\} ([\d.e+]+)', node.get("/metrics")[1].decode())
+    found = re.findall(
+        r'verify_canary_rounds_total\{outcome="(\w+)",[^}]*\} ([\d.e+]+)', node.get("/metrics")[1].decode()
+    )
     return {outcome: float(count) for outcome, count in found}
 
 
@@ -37,14 +39,19 @@ async def test_the_canary_tells_fresh_nodes_from_stale_and_absent_ones(tmp_path:
                 node.start()
             for outcome, node in offices.items():
                 await asyncio.to_thread(
-                    wait_until, lambda o=outcome, n=node: rounds(n).get(o, 0) >= 3, f"{outcome} was not told", 60
+                    wait_until,
+                    lambda o=outcome, n=node: rounds(n).get(o, 0) >= 3,
+                    f"{outcome} was not told",
+                    60,
                 )
                 assert set(rounds(node)) == {outcome} or outcome == "stale", rounds(node)
             metrics = offices["seen"].get("/metrics")[1].decode()
         finally:
             for node in nodes:
                 await asyncio.to_thread(node.end)
-        assert "verify_canary_last_success_timestamp_seconds{" in metrics and "verify_canary_seconds{" in metrics
+        assert (
+            "verify_canary_last_success_timestamp_seconds{" in metrics and "verify_canary_seconds{" in metrics
+        )
         # Nothing of it stays valid, nobody is named, and the register agrees with itself.
         assert await one.count_public() == await one.count_public("revoked") + len(one.seeded) + 1
         assert '"level": "error"' in offices["stale"].log.read_text()

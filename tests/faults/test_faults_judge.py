@@ -8,7 +8,8 @@ from faults_cluster import cluster
 from faults_machine import StaleNode
 from faults_traffic import Traffic
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.long]
+
 
 async def test_a_node_that_remembers_for_half_a_second_is_caught(tmp_path: Path) -> None:
     async with cluster(tmp_path, engine="sqlite") as one:

@@ -60,9 +60,11 @@ async def test_a_list_is_counted_once_whoever_answers_its_rows(store: Store) -> 
     employer = await _employer(store)
     (number,) = await issue(store, "k")
     rows = [SealedRow(1, "waiting", b"1"), SealedRow(2, "waiting", b"2"), SealedRow(3, "failed", b"3")]
-    opened = await store.write(lambda: open_check(_check(employer), "key", rows, ORIGIN))
-    again = await store.write(lambda: open_check(_check(employer, "ec_2"), "key", rows, ORIGIN))
-    other = await store.write(lambda: open_check(_check(employer, "ec_3", b"x"), "key", rows, ORIGIN))
+    opened = await store.write(lambda: open_check(_check(employer), "key", rows, ORIGIN, daily_rows=0))
+    again = await store.write(lambda: open_check(_check(employer, "ec_2"), "key", rows, ORIGIN, daily_rows=0))
+    other = await store.write(
+        lambda: open_check(_check(employer, "ec_3", b"x"), "key", rows, ORIGIN, daily_rows=0)
+    )
     assert isinstance(opened, EmployerCheck) and again == opened and other == KeyTaken()
     assert await store.read(lambda: waiting_questions("ec_1", 9)) == [(1, b"1"), (2, b"2")]
     results = [SealedRow(1, "found", b"r1"), SealedRow(2, "missed", b"r2")]
