@@ -6,6 +6,7 @@ from typing import Final
 FILES: Final = {
     "systemd": "systemd.service",
     "nginx": "nginx.conf",
+    "caddy": "Caddyfile",
     "compose": "compose.yaml",
     "kubernetes": "kubernetes.yaml",
 }

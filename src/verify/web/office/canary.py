@@ -97,7 +97,9 @@ class Canary:
         today = self._now().astimezone(CHINA).date()
         filing = _in_force(await self._office.office.agencies.list_filings(self._agency), today)
         if filing is None:
-            what = Words("探针机构没有有效备案。", f"The canary's agency {self._agency} has no filing in force.")
+            what = Words(
+                "探针机构没有有效备案。", f"The canary's agency {self._agency} has no filing in force."
+            )
             raise OutOfScope(what, hint=f"verify filing add {self._agency}")
         body = f"{PERSON}{secrets.randbelow(1000):03d}"
         return IssueRequest(
