@@ -127,8 +127,13 @@ def judge(before: dict[str, str], after: dict[str, str], seconds: float) -> Roun
 async def keep_singing(canary: Canary, every_s: float) -> None:
     """A round every `every_s` seconds for as long as the process serves; 0 is never."""
     while every_s:
+        singing = asyncio.ensure_future(canary.sing())
         try:
-            tell(await canary.sing())
+            tell(await asyncio.shield(singing))
+        except asyncio.CancelledError:
+            # The process ends: a round under way is finished, or its certificate would stay valid.
+            await asyncio.wait([singing], timeout=3 * TIMEOUT_S)
+            raise
         except Exception as error:  # a canary that dies of something unforeseen must not fall silent
             tell(Round("stumbled", 0.0, type(error).__qualname__))
         await asyncio.sleep(every_s)
