@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import statistics
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from loadtest import seed
 from loadtest.client import Caller, connect, get
 from loadtest.generators import Peak, percentile, run_wrk
 from loadtest.installation import Site
+from loadtest.machine import waited_s
 from loadtest.plots import Lines, curve
 from loadtest.results import Section
 from loadtest.run import Run, unknown_scans
@@ -35,6 +37,8 @@ def run_hostile(run: Run) -> Section:
     seconds, rounds = (2.0, 1) if run.quick else (8.0, 3)
     calm: list[list[float]] = []
     attacked: list[list[float]] = []
+    alone: list[float] = []
+    beside: list[float] = []
     refused = asked = 0
     with (
         run.targets(unknown_scans(2_000 if run.quick else 50_000)) as targets,
@@ -45,8 +49,12 @@ def run_hostile(run: Run) -> Section:
         )
         for _ in range(rounds):
             run.quiet()
+            stood = waited_s(service.pid)
             calm.append(asyncio.run(_honest(service, site, seconds)))
+            alone.append((waited_s(service.pid) - stood) / seconds)
+            stood = waited_s(service.pid)
             times, peak = asyncio.run(_attacked(service, site, seconds, targets))
+            beside.append((waited_s(service.pid) - stood) / seconds)
             attacked.append(times)
             refused, asked = refused + peak.refused, asked + peak.requests
             section.raw.append(peak.raw)
@@ -60,6 +68,9 @@ def run_hostile(run: Run) -> Section:
         "ms",
     )
     section.add("ratio, median of rounds", ratios[len(ratios) // 2], "×", FACTOR, "<=")
+    line = "share of the time the server waited for its core"
+    section.add(f"{line}, without the scan", statistics.median(alone), "", note="others' work")
+    section.add(f"{line}, during it", statistics.median(beside), "", note="others' work")
     section.add("answers to the scanner", asked / rounds / seconds, "/s")
     section.add("of them refused or misses", refused / max(asked, 1), "", 1.0, ">=")
     section.add("honest look-ups answered rightly", sum(map(len, calm + attacked)), "all right")
