@@ -16,6 +16,7 @@ from verify.store import postgres
 from verify.store.certificates import Prepared, Signed, complete, prepare
 from verify.store.moving import TABLES, move_to_postgres
 from verify.store.postgres import PostgresStore, grant_postgres, migrate_postgres, open_postgres
+from verify.store.reads import read_head
 from verify.store.register import list_agencies
 from verify.store.sqlite import SqliteStore
 
@@ -252,3 +253,22 @@ async def test_two_nodes_complete_the_same_record_once(pg: Postgres) -> None:
     assert await pg.sql("select count(*) from event where kind = 'issued'") == [(1,)]
     await one.close()
     await two.close()
+
+
+async def test_a_writer_that_is_connecting_is_not_taken_for_one_of_an_older_primary(pg: Postgres) -> None:
+    for _ in range(3):
+        store = await open_postgres(pg.dsn)
+        done = asyncio.Event()
+
+        async def look(one: PostgresStore = store, done: asyncio.Event = done) -> None:
+            while not done.is_set():
+                await one.read(lambda: read_head(0))
+
+        readers = [asyncio.ensure_future(look()) for _ in range(3)]
+        await asyncio.sleep(0.02)
+        try:
+            await asyncio.wait_for(store.write(list_agencies), 20)  # the first write connects
+        finally:
+            done.set()
+            await asyncio.gather(*readers)
+            await store.close()

@@ -205,9 +205,15 @@ class _Writer:
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._connection is None or self._connection.is_closed():
-            self._connection = await _connect(self._dsn)
-            self._timeline = await self._connection.fetchval(READ_TIMELINE)
-            self._connection.add_log_listener(self._hear)
+            connection = await _connect(self._dsn)
+            try:
+                timeline = await connection.fetchval(READ_TIMELINE)
+            except BaseException:
+                connection.terminate()
+                raise
+            connection.add_log_listener(self._hear)
+            # Shown only with its timeline: readers end a connection whose timeline is older than theirs.
+            self._connection, self._timeline = connection, timeline
         return self._connection
 
     def _hear(self, _: object, message: Any) -> None:
