@@ -14,18 +14,21 @@ grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
   document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
-  employer_check, employer_check_row, receipt, checked, share, unlisted
+  employer_check, employer_check_row, receipt, checked, share, unlisted,
+  case_file, case_picture, case_event, imitation_site
 to verify_office;
 grant update on
   ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal,
-  employer_check, employer_check_row, checked, share, unlisted
+  employer_check, employer_check_row, checked, share, unlisted, case_file, imitation_site
 to verify_office;
-grant delete on finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted to verify_office;
+grant delete on
+  finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted, case_file, case_picture, case_event
+to verify_office;
 grant update (beat) on heartbeat to verify_office;
 grant insert, update on pulse to verify_office;
 
 grant select on
   ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
-  pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted
+  pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted, imitation_site
 to verify_public;
 grant select (number, copy, kind, digest) on document to verify_public;

@@ -273,6 +273,54 @@ create table unlisted (                 -- what a search by person does not show
   since  bigint not null
 );
 
+create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate
+  id         text collate "C" primary key,   -- begins with its instant: ids are in order of arrival
+  tag        bytea not null unique,      -- keyed digest of the receipt
+  kind       text not null check (kind in ('report', 'objection')),
+  matter     text not null,
+  number     text collate "C" references certificate (number),  -- of an objection by its holder
+  agency     text collate "C" references agency (code),         -- in whose queue it stands beside the operator's
+  state      text not null check (state in ('received', 'accepted', 'answered', 'closed')),
+  created_at bigint not null,
+  due_at     bigint,
+  settled_at bigint,                   -- since when it is answered or closed
+  sealed     bytea not null,             -- what was told
+  check ((state in ('answered', 'closed')) = (settled_at is not null))
+);
+create index case_file_by_state on case_file (state, id);
+create index case_file_by_agency on case_file (agency, state, id) where agency is not null;
+create index case_file_by_number on case_file (number, id) where number is not null;
+
+create table case_picture (             -- what a report shows, made anew from what was sent
+  case_id text collate "C" primary key references case_file (id),
+  sealed  bytea not null
+);
+
+create table case_event (               -- who did what about a case, and when; goes with its case, never before
+  case_id text collate "C" not null references case_file (id),
+  nth     bigint not null,
+  at      bigint not null,
+  actor   text not null,
+  role    text not null check (role in ('public', 'holder', 'agency', 'operator', 'system')),
+  event   text not null check (event in ('received', 'accepted', 'assigned', 'answered', 'closed')),
+  request bytea not null,                -- keyed digest of the request
+  sealed  bytea,                         -- the answer, or a note
+  primary key (case_id, nth)
+);
+
+create table imitation_site (           -- a site that imitates this one; each listing is a row of its own, for ever
+  domain     text collate "C" not null,
+  added_at   bigint not null,
+  added_by   text not null,
+  seen_on    text not null,
+  note       text not null,
+  removed_at bigint,
+  removed_by text,
+  primary key (domain, added_at),
+  check ((removed_at is null) = (removed_by is null))
+);
+create unique index imitation_site_listed on imitation_site (domain) where removed_at is null;
+
 -- What the database itself refuses, whoever asks: the ledger is append-only, nothing goes back.
 
 create function refuse() returns trigger language plpgsql as
@@ -308,6 +356,24 @@ begin
   return new;
 end $$;
 
+create function refuse_case() returns trigger language plpgsql as $$
+begin
+  if new.state <> old.state and old.state || '>' || new.state not in
+    ('received>accepted', 'received>answered', 'received>closed', 'accepted>answered', 'accepted>closed', 'answered>closed')
+    or new.sealed <> old.sealed or new.tag <> old.tag then
+    raise exception 'a case does not go back' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+
+create function refuse_case_event() returns trigger language plpgsql as $$
+begin
+  if exists (select 1 from case_file where id = old.case_id and state <> 'closed') then
+    raise exception 'what was done about a case stays' using errcode = 'check_violation';
+  end if;
+  return old;
+end $$;
+
 create trigger event_is_append_only before update or delete on event
   for each row execute function refuse('the ledger is append-only');
 create trigger event_is_kept before truncate on event execute function refuse('the ledger is append-only');
@@ -330,6 +396,17 @@ create trigger copy_is_signed_once before update on copy
   for each row when (old.token is not null) execute function refuse('a copy is signed once');
 create trigger copy_stays before delete on copy
   for each row execute function refuse('a copy is never deleted');
+create trigger case_file_arrows before update on case_file for each row execute function refuse_case();
+create trigger case_file_stays before delete on case_file
+  for each row when (old.state <> 'closed') execute function refuse('an open case stays');
+create trigger case_event_is_append_only before update on case_event
+  for each row execute function refuse('what was done about a case stays');
+create trigger case_event_stays before delete on case_event for each row execute function refuse_case_event();
+create trigger imitation_site_is_kept before update on imitation_site
+  for each row when (old.removed_at is not null or new.domain <> old.domain or new.note <> old.note
+    or new.seen_on <> old.seen_on) execute function refuse('a listing is taken back once');
+create trigger imitation_site_stays before delete on imitation_site
+  for each row execute function refuse('a listing is never deleted');
 
 -- The lease of store/fence.py. `heartbeat` is replicated with everything else; `pulse` stays on this server and
 -- is empty after a crash: what it says must be said anew.

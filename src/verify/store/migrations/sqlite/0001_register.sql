@@ -308,6 +308,71 @@ create table unlisted (                 -- what a search by person does not show
   since  integer not null
 ) strict, without rowid;
 
+create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate
+  id         text primary key,          -- begins with its instant: ids are in order of arrival
+  tag        blob not null unique,      -- keyed digest of the receipt
+  kind       text not null check (kind in ('report', 'objection')),
+  matter     text not null,
+  number     text references certificate (number),  -- of an objection by its holder
+  agency     text references agency (code),         -- in whose queue it stands beside the operator's
+  state      text not null check (state in ('received', 'accepted', 'answered', 'closed')),
+  created_at integer not null,
+  due_at     integer,
+  settled_at integer,                   -- since when it is answered or closed
+  sealed     blob not null,             -- what was told
+  check ((state in ('answered', 'closed')) = (settled_at is not null))
+) strict;
+create index case_file_by_state on case_file (state, id);
+create index case_file_by_agency on case_file (agency, state, id) where agency is not null;
+create index case_file_by_number on case_file (number, id) where number is not null;
+
+create table case_picture (             -- what a report shows, made anew from what was sent
+  case_id text primary key references case_file (id),
+  sealed  blob not null
+) strict;
+
+create table case_event (               -- who did what about a case, and when; goes with its case, never before
+  case_id text not null references case_file (id),
+  nth     integer not null,
+  at      integer not null,
+  actor   text not null,
+  role    text not null check (role in ('public', 'holder', 'agency', 'operator', 'system')),
+  event   text not null check (event in ('received', 'accepted', 'assigned', 'answered', 'closed')),
+  request blob not null,                -- keyed digest of the request
+  sealed  blob,                         -- the answer, or a note
+  primary key (case_id, nth)
+) strict;
+
+create table imitation_site (           -- a site that imitates this one; each listing is a row of its own, for ever
+  domain     text not null,
+  added_at   integer not null,
+  added_by   text not null,
+  seen_on    text not null,
+  note       text not null,
+  removed_at integer,
+  removed_by text,
+  primary key (domain, added_at),
+  check ((removed_at is null) = (removed_by is null))
+) strict;
+create unique index imitation_site_listed on imitation_site (domain) where removed_at is null;
+create trigger case_file_arrows before update on case_file
+when old.state <> new.state and old.state || '>' || new.state not in
+  ('received>accepted', 'received>answered', 'received>closed', 'accepted>answered', 'accepted>closed', 'answered>closed')
+  or new.sealed <> old.sealed or new.tag <> old.tag
+begin select raise(abort, 'a case does not go back'); end;
+create trigger case_file_stays before delete on case_file when old.state <> 'closed'
+begin select raise(abort, 'an open case stays'); end;
+create trigger case_event_is_append_only before update on case_event
+begin select raise(abort, 'what was done about a case stays'); end;
+create trigger case_event_stays before delete on case_event
+when exists (select 1 from case_file where id = old.case_id and state <> 'closed')
+begin select raise(abort, 'what was done about a case stays'); end;
+create trigger imitation_site_is_kept before update on imitation_site
+when old.removed_at is not null or new.domain <> old.domain or new.note <> old.note or new.seen_on <> old.seen_on
+begin select raise(abort, 'a listing is taken back once'); end;
+create trigger imitation_site_stays before delete on imitation_site
+begin select raise(abort, 'a listing is never deleted'); end;
+
 -- the genesis hash of proof/ledger.py
 insert into ledger_head (id, seq, hash)
 values (1, 0, x'51ddf2cf2cc01f6fcbe737506bf5653a902ed766c9edeced9143404158ddc877');
