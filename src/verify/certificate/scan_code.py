@@ -27,7 +27,7 @@ _FOLD: dict[int, int | None] = COMPACT | {
 }
 
 
-def _times_alpha(value: int) -> int:
+def times_alpha(value: int) -> int:
     """Multiply by the generator of GF(32) with the primitive polynomial x^5 + x^2 + 1."""
     value <<= 1
     return value ^ 0b100101 if value & 0b100000 else value
@@ -35,7 +35,7 @@ def _times_alpha(value: int) -> int:
 
 def _weigh(value: int, power: int) -> int:
     for _ in range(power):
-        value = _times_alpha(value)
+        value = times_alpha(value)
     return value
 
 
