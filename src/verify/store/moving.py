@@ -16,8 +16,8 @@ from verify.store.sqlite import assert_sqlite_ready, connect_sqlite
 TABLES = (
     "agency", "filing", "credential", "signing_key", "trust_list", "pack_file", "pack_manifest", "counter", "certificate",
     "copy", "photo", "document", "finder", "idempotency", "batch", "batch_row", "proposal", "employer_check",
-    "employer_check_row", "receipt", "checked", "share", "unlisted", "case_file", "case_picture", "case_event",
-    "imitation_site", "event", "event_note",
+    "employer_check_row", "receipt", "checked", "share", "unlisted", "visit", "case_file", "case_picture", "case_event",
+    "imitation_site", "subscription", "webhook", "webhook_delivery", "duty", "event", "event_note",
 )  # fmt: skip
 """Every table but the ledger head and the schema version, each after those it refers to."""
 

@@ -14,15 +14,16 @@ grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
   document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
-  employer_check, employer_check_row, receipt, checked, share, unlisted,
-  case_file, case_picture, case_event, imitation_site
+  employer_check, employer_check_row, receipt, checked, share, unlisted, visit,
+  case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty
 to verify_office;
 grant update on
   ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal,
-  employer_check, employer_check_row, checked, share, unlisted, case_file, imitation_site
+  employer_check, employer_check_row, checked, share, unlisted, visit, case_file, imitation_site, webhook, duty
 to verify_office;
 grant delete on
-  finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted, case_file, case_picture, case_event
+  finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted, case_file, case_picture, case_event,
+  subscription, webhook, webhook_delivery
 to verify_office;
 grant update (beat) on heartbeat to verify_office;
 grant insert, update on pulse to verify_office;

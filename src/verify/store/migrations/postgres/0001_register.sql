@@ -15,6 +15,7 @@ create table event (
   hash    bytea    not null
 );
 create index event_by_number on event (number, seq) where number is not null;
+create index event_of_scopes on event (seq) where kind in ('agency-changed', 'key-changed');
 
 create table event_note (               -- free text of an event, sealed: it may name people
   seq    bigint primary key references event (seq),
@@ -126,6 +127,7 @@ create unique index certificate_once on certificate (business_tag, business_nth)
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
 create index certificate_not_valid on certificate (number) where status <> 'valid';
 create index certificate_unfinished on certificate (status) where status = 'prepared';
+create index certificate_ends on certificate (until) where until is not null;
 
 create table copy (
   number        text collate "C" not null references certificate (number),
@@ -256,6 +258,47 @@ create table checked (                  -- how often an employer asked about a c
 );
 create index checked_by_employer on checked (employer, number);
 
+create table subscription (             -- a certificate that an employer wants to hear about
+  employer text collate "C" not null references credential (id),
+  number   text collate "C" not null references certificate (number),
+  seq      bigint not null,            -- later ledger entries are told
+  since    bigint not null,
+  primary key (employer, number)
+);
+create index subscription_by_number on subscription (number);
+
+create table webhook (                  -- an address of an employer that is told by itself
+  id            text collate "C" primary key,
+  employer      text collate "C" not null references credential (id),
+  url           text not null,
+  state         text not null check (state in ('unproven', 'active', 'parked')),
+  created_at    bigint not null,
+  cursor_seq    bigint not null,       -- what was told and answered
+  cursor_number text collate "C" not null,
+  failures      bigint not null,       -- in a row
+  failing_since bigint,
+  next_try_at   bigint not null
+);
+create index webhook_by_employer on webhook (employer, created_at);
+create index webhook_due on webhook (next_try_at) where state = 'active';
+
+create table webhook_delivery (         -- the last ones of each address
+  webhook text collate "C" not null references webhook (id),
+  nth     bigint not null,
+  event   text collate "C" not null,
+  at      bigint not null,
+  outcome text not null,
+  status  bigint,                      -- HTTP, if there was an answer
+  took_ms bigint not null,
+  primary key (webhook, nth)
+);
+
+create table duty (                     -- work that one process does for all, until then
+  name   text collate "C" primary key,
+  holder text collate "C" not null,
+  until  bigint not null
+);
+
 create table share (                    -- a link that a holder gave away
   id           text collate "C" primary key,
   tag          bytea not null unique,    -- keyed digest of its code
@@ -271,6 +314,14 @@ create table unlisted (                 -- what a search by person does not show
   number text collate "C" primary key references certificate (number),
   tag    bytea not null,                 -- the person's in the blind index
   since  bigint not null
+);
+
+create table visit (                    -- how often somebody came as a certificate's holder on a day, and for what
+  number text collate "C" not null references certificate (number),
+  kind   text not null check (kind in ('sign-in', 'document', 'picture')),
+  day    text collate "C" not null,
+  times  bigint not null,
+  primary key (number, kind, day)
 );
 
 create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate

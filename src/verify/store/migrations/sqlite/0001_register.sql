@@ -15,6 +15,7 @@ create table event (
   hash    blob    not null
 ) strict;
 create index event_by_number on event (number, seq) where number is not null;
+create index event_of_scopes on event (seq) where kind in ('agency-changed', 'key-changed');
 
 create trigger event_is_append_only_1 before update on event
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -143,6 +144,7 @@ create unique index certificate_once on certificate (business_tag, business_nth)
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
 create index certificate_not_valid on certificate (number) where status <> 'valid';
 create index certificate_unfinished on certificate (status) where status = 'prepared';
+create index certificate_ends on certificate (until) where until is not null;
 
 -- The arrows of certificate/status.py; suspended>replaced is walked through a suspension that has lapsed.
 create trigger certificate_arrows before update of status on certificate
@@ -291,6 +293,47 @@ create table checked (                  -- how often an employer asked about a c
 ) strict, without rowid;
 create index checked_by_employer on checked (employer, number);
 
+create table subscription (             -- a certificate that an employer wants to hear about
+  employer text not null references credential (id),
+  number   text not null references certificate (number),
+  seq      integer not null,            -- later ledger entries are told
+  since    integer not null,
+  primary key (employer, number)
+) strict, without rowid;
+create index subscription_by_number on subscription (number);
+
+create table webhook (                  -- an address of an employer that is told by itself
+  id            text primary key,
+  employer      text not null references credential (id),
+  url           text not null,
+  state         text not null check (state in ('unproven', 'active', 'parked')),
+  created_at    integer not null,
+  cursor_seq    integer not null,       -- what was told and answered
+  cursor_number text not null,
+  failures      integer not null,       -- in a row
+  failing_since integer,
+  next_try_at   integer not null
+) strict, without rowid;
+create index webhook_by_employer on webhook (employer, created_at);
+create index webhook_due on webhook (next_try_at) where state = 'active';
+
+create table webhook_delivery (         -- the last ones of each address
+  webhook text not null references webhook (id),
+  nth     integer not null,
+  event   text not null,
+  at      integer not null,
+  outcome text not null,
+  status  integer,                      -- HTTP, if there was an answer
+  took_ms integer not null,
+  primary key (webhook, nth)
+) strict, without rowid;
+
+create table duty (                     -- work that one process does for all, until then
+  name   text primary key,
+  holder text not null,
+  until  integer not null
+) strict, without rowid;
+
 create table share (                    -- a link that a holder gave away
   id           text primary key,
   tag          blob not null unique,    -- keyed digest of its code
@@ -306,6 +349,14 @@ create table unlisted (                 -- what a search by person does not show
   number text primary key references certificate (number),
   tag    blob not null,                 -- the person's in the blind index
   since  integer not null
+) strict, without rowid;
+
+create table visit (                    -- how often somebody came as a certificate's holder on a day, and for what
+  number text not null references certificate (number),
+  kind   text not null check (kind in ('sign-in', 'document', 'picture')),
+  day    text not null,
+  times  integer not null,
+  primary key (number, kind, day)
 ) strict, without rowid;
 
 create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate
