@@ -6,7 +6,12 @@ import pytest
 from store_engines import Postgres, Sqlite
 
 import servers
-from verify.store.statements import load_copyings, load_postgres_statements, load_sqlite_statements
+from verify.store.statements import (
+    load_copyings,
+    load_postgres_statements,
+    load_row_statements,
+    load_sqlite_statements,
+)
 
 STATEMENTS = sorted(load_sqlite_statements())
 WALKS = {
@@ -37,7 +42,8 @@ async def test_postgres_accepts_every_statement(postgres_server: servers.Postgre
     await engine.create()
     connection = await asyncpg.connect(engine.dsn)
     refused = {}
-    for name, text in load_postgres_statements().items():
+    texts = [*load_postgres_statements().items(), *load_row_statements().items()]
+    for name, text in texts:
         try:
             await connection.prepare(text)
         except asyncpg.PostgresError as error:
@@ -60,3 +66,11 @@ def test_the_engines_have_the_same_statements_with_the_same_arguments(name: str)
     assert {int(n) for n in re.findall(r"\?(\d+)", lite)} == {
         int(n) for n in re.findall(r"\$(\d+)", networked)
     }
+
+
+@pytest.mark.parametrize("name", sorted(load_row_statements()))
+def test_a_text_for_many_rows_takes_the_arguments_of_the_one_for_one_row(name: str) -> None:
+    import re
+
+    one, many = load_postgres_statements()[name], load_row_statements()[name]
+    assert set(re.findall(r"\$\d+", one)) == set(re.findall(r"\$\d+", many))

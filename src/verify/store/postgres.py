@@ -2,14 +2,16 @@
 
 Every write transaction of every node begins by locking the ledger head, so that programs run one after the
 other as they do on the embedded engine and the order of the ledger is the order of commits. One connection of
-a node writes; whatever waits while it commits goes into the next transaction together, each program in a
-savepoint of its own.
+a node writes; whatever waits while it commits goes into the next transaction together. A program that refuses
+before it wrote leaves nothing anyway; when one refuses later, the transaction is rolled back and run again with
+each program in a savepoint of its own.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -20,14 +22,20 @@ from verify.store.contract import Program, Run, Step, run
 from verify.store.fence import BEAT_S, READ_GUARD, READ_TIMELINE, SHORTEST_LEASE_MS, Fence, Guard
 from verify.store.heartbeat import Heart
 from verify.store.primary import connect_primary, split_hosts
-from verify.store.statements import Copying, load_copyings, load_migrations, load_postgres_statements
+from verify.store.statements import (
+    Copying,
+    load_copyings,
+    load_migrations,
+    load_postgres_statements,
+    load_row_statements,
+)
 
 T = TypeVar("T")
 
 GROUP = 256
 """Programs committed together at most."""
 COPY_FROM = 8
-"""From this many rows on a plain insert goes by COPY."""
+"""From this many rows on a plain insert goes by COPY, unless it has a text for many rows."""
 STATEMENT_MS = 15_000
 LOCK_MS = 10_000
 IDLE_MS = 30_000
@@ -182,19 +190,21 @@ class _Writer:
         try:
             connection = await self._connect()
             self._warned = False
-            await connection.execute("begin")
-            await connection.fetch("select 1 from ledger_head where id = 1 for update")
-            for job in group:
-                await _attempt(connection, job, alone=len(group) == 1)
-            if await connection.execute("commit") != "COMMIT" or self._warned:
+            await connection.execute(_BEGIN)
+            if not await _attempt_all(connection, group):
+                await connection.execute("rollback")
+                if len(group) > 1:
+                    await connection.execute(_BEGIN)
+                    for job in group:
+                        await _attempt(connection, job)
+            if all(job.error for job in group):
+                await self._roll_back()
+            elif await connection.execute("commit") != "COMMIT" or self._warned:
                 raise asyncpg.InterfaceError("the commit was not confirmed on the standby")
-        except _Refused as refusal:
-            await self._forget(rollback=True)
-            refusal.job.settle(StoreFailed())
         except (
             Exception
         ) as error:  # whatever it was: nobody knows what is committed, and those who wait must hear
-            await self._forget()
+            self._forget()
             failure = StoreFailed(hint=f"{type(error).__name__}: {error}")
             failure.__cause__ = error
             for job in group:
@@ -221,24 +231,20 @@ class _Writer:
         if message.sqlstate == "01000":
             self._warned = True
 
-    async def _forget(self, *, rollback: bool = False) -> None:
-        """After a failure nobody knows what the connection holds."""
+    async def _roll_back(self) -> None:
+        """Every program of the transaction refused; there is nothing to commit."""
         connection = self._connection
-        if connection is None:
-            return
-        if rollback and not connection.is_closed():
-            with contextlib.suppress(*BROKEN):
+        if connection is not None and connection.is_in_transaction():
+            try:
                 await connection.execute("rollback")
-                return
-        self._connection = None
-        connection.terminate()
+            except BROKEN:
+                self._forget()
 
-
-class _Refused(Exception):
-    """The only program of a transaction refused; there is nothing to commit."""
-
-    def __init__(self, job: "_Job") -> None:
-        self.job = job
+    def _forget(self) -> None:
+        """After a failure nobody knows what the connection holds."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
 
 
 class _Job:
@@ -248,8 +254,27 @@ class _Job:
         self.program = program
         self.value: Any = None
         self.ran = False
+        self.wrote = False
         self.error: BaseException | None = None
         self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def run(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Run the program; its refusal, or the database's of what it wrote, is kept. Raises what BROKEN lists."""
+        self.value, self.ran, self.wrote, self.error = None, False, False, None
+        try:
+            self.value = await drive(connection, self.program(), note=self._note)
+            self.ran = True
+        except asyncpg.IntegrityConstraintViolationError as error:
+            what = Words("数据库拒绝了该写入。", "The database refused this write.")
+            self.error = StoreFailed(what, hint=str(error))
+            self.error.__cause__ = error
+        except BROKEN:
+            raise
+        except Exception as error:  # the program's own refusal travels to its caller
+            self.error = error
+
+    def _note(self, step: Step) -> None:
+        self.wrote = self.wrote or not (isinstance(step, Run) and _only_reads(step.name))
 
     def settle(self, failure: VerifyError) -> None:
         """Tell the caller: its own refusal, else its value, else `failure`."""
@@ -264,25 +289,28 @@ class _Job:
         self.done.exception()  # a caller that went away leaves no complaint behind
 
 
-async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job, *, alone: bool) -> None:
-    """Run one program; what it refuses leaves nothing, and its neighbours stand."""
-    if not alone:
-        await connection.execute("savepoint program")
-    try:
-        job.value = await drive(connection, job.program())
-        job.ran = True
-    except asyncpg.IntegrityConstraintViolationError as error:
-        what = Words("数据库拒绝了该写入。", "The database refused this write.")
-        job.error = StoreFailed(what, hint=str(error))
-        job.error.__cause__ = error
-    except BROKEN:
-        raise
-    except Exception as error:  # the program's own refusal travels to its caller
-        job.error = error
-    if alone and job.error is not None:
-        raise _Refused(job)
-    if not alone:
-        await connection.execute("rollback to program" if job.error else "release program")
+_BEGIN = "begin; select 1 from ledger_head where id = 1 for update"
+
+
+async def _attempt_all(connection: "asyncpg.Connection[asyncpg.Record]", group: Sequence[_Job]) -> bool:
+    """Run the programs one after the other; False when one refused after it wrote: then nothing stands."""
+    for job in group:
+        await job.run(connection)
+        if job.error is not None and job.wrote:
+            return False
+    return True
+
+
+async def _attempt(connection: "asyncpg.Connection[asyncpg.Record]", job: _Job) -> None:
+    """Run one program in a savepoint: what it refuses leaves nothing, and its neighbours stand."""
+    await connection.execute("savepoint program")
+    await job.run(connection)
+    await connection.execute("rollback to program" if job.error else "release program")
+
+
+@cache
+def _only_reads(name: str) -> bool:
+    return load_postgres_statements()[name].startswith("select")
 
 
 class _Judge:
@@ -303,17 +331,28 @@ class _Judge:
         return [(guard.seq,)]
 
 
-async def drive(connection: Any, program: Program[T], judge: _Judge | None = None) -> T:
-    """Feed a program its rows, on this connection and in its transaction, until it returns."""
-    statements, copyings = load_postgres_statements(), load_copyings()
+async def drive(
+    connection: Any,
+    program: Program[T],
+    judge: _Judge | None = None,
+    note: Callable[[Step], None] = lambda step: None,
+) -> T:
+    """Feed a program its rows, on this connection and in its transaction, until it returns.
+
+    `note` hears of each step before it is taken.
+    """
+    statements, copyings, many = load_postgres_statements(), load_copyings(), load_row_statements()
     try:
         step: Step = next(program)
         while True:
+            note(step)
             rows: list[tuple[Any, ...]] = []
             if isinstance(step, Run) and step.name == "read_seq" and judge is not None:
                 rows = await judge.read_seq(connection)
             elif isinstance(step, Run):
                 rows = [tuple(row) for row in await connection.fetch(statements[step.name], *step.args)]
+            elif len(step.rows) > 1 and step.name in many:
+                await connection.execute(many[step.name], *map(list, zip(*step.rows, strict=True)))
             elif len(step.rows) >= COPY_FROM and step.name in copyings:
                 await _copy(connection, copyings[step.name], step.rows)
             else:
@@ -337,7 +376,7 @@ def _read_seq() -> Program[int]:
 async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of the service, to a server that keeps the promises. Raises NotReady, or what BROKEN lists."""
     connection = await connect_primary(
-        dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session()
+        dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session() | _BY_KEY
     )
     try:
         await _assert_ready(connection)
@@ -360,6 +399,17 @@ def _session() -> dict[str, str]:
         "idle_in_transaction_session_timeout": str(IDLE_MS),
         "default_transaction_isolation": "read committed",
     }
+
+
+_BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Programs that write ask by key. A plan made while a table was small, or before it was ever analysed, walks
+it, and is kept while it grows: so no plan may walk where there is an index."""
 
 
 async def _assert_ready(connection: Any) -> None:

@@ -5,6 +5,11 @@ words that differ are written as macros and put in at load:
 
     in {texts $1}     a set of text bound as one argument; also {ints $1} and {blobs $1}
     {greatest a, b}   the larger of two values
+
+Where PostgreSQL needs another text to be as fast, that stands behind the common one:
+
+    -- postgres: NAME        takes its place there, with the same arguments
+    -- postgres rows: NAME   stands for it when it is run for many rows: each argument is an array, one item a row
 """
 
 import re
@@ -13,7 +18,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-_NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+_NAME = re.compile(r"^-- ((?:name|postgres|postgres rows): \w+)\s*$", re.MULTILINE)
 _SET = re.compile(r"in \{(texts|ints|blobs) \$(\d+)\}")
 _GREATEST = re.compile(r"\{greatest ([^}]*)\}")
 _INSERT = re.compile(r"insert into (\w+) \(([^)]*)\)\s+values \(([^)]*)\)\s*", re.IGNORECASE)
@@ -33,13 +38,19 @@ _POSTGRES_SETS = {
 @cache
 def load_sqlite_statements() -> Mapping[str, str]:
     """All statements by name, in SQLite's words."""
-    return {name: _to_sqlite(text) for name, text in _load().items()}
+    return {name: _to_sqlite(text) for name, text in _load("name").items()}
 
 
 @cache
 def load_postgres_statements() -> Mapping[str, str]:
     """All statements by name, in PostgreSQL's words."""
-    return {name: _to_postgres(text) for name, text in _load().items()}
+    return {name: _to_postgres(text) for name, text in (_load("name") | _load("postgres")).items()}
+
+
+@cache
+def load_row_statements() -> Mapping[str, str]:
+    """PostgreSQL's texts that do for many rows at once what the statement of that name does for one."""
+    return {name: _to_postgres(text) for name, text in _load("postgres rows").items()}
 
 
 class Copying(NamedTuple):
@@ -55,7 +66,7 @@ class Copying(NamedTuple):
 def load_copyings() -> Mapping[str, Copying]:
     """The plain inserts among the statements: those that a COPY can stand for."""
     found = {}
-    for name, text in _load().items():
+    for name, text in _load("name").items():
         match = _INSERT.fullmatch(text)
         if match and "+" not in match[3]:
             table, columns, values = match.groups()
@@ -71,8 +82,14 @@ def load_migrations(engine: str) -> list[tuple[int, str]]:
     return [(int(f.name.split("_", 1)[0]), f.read_text("utf-8")) for f in files]
 
 
+def _load(kind: str) -> dict[str, str]:
+    """The texts of one kind (`name`, `postgres`, `postgres rows`) by the name of their statement."""
+    head = f"{kind}: "
+    return {name.removeprefix(head): text for name, text in _read().items() if name.startswith(head)}
+
+
 @cache
-def _load() -> dict[str, str]:
+def _read() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in resources.files("verify.store").joinpath("sql").iterdir():
         parts = _NAME.split(file.read_text("utf-8"))

@@ -1,8 +1,17 @@
 -- name: find_idempotency
 select key, request, result from idempotency where owner = $1 and key in {texts $2}
 
+-- postgres: find_idempotency
+select i.key, i.request, i.result
+from unnest($2::text[]) as asked (key)
+cross join lateral (select key, request, result from idempotency where owner = $1 and key = asked.key limit 1) i
+
 -- name: insert_idempotency
 insert into idempotency (owner, key, request, result) values ($1, $2, $3, $4)
+
+-- postgres rows: insert_idempotency
+insert into idempotency (owner, key, request, result)
+select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[])
 
 -- name: reuse_idempotency
 update idempotency set result = $3 where owner = $1 and key = $2
@@ -31,10 +40,28 @@ insert into certificate (number, agency, batch, face, holder_sealed, commitment,
                          status, revision, seq, since, reason, until, replaced_by, replaces, current_copy)
 values ($1, $2, $3, $4, $5, $6, $7, $8, 'prepared', 0, $9, $10, null, null, null, $11, 0)
 
+-- postgres rows: insert_certificate
+insert into certificate (number, agency, batch, face, holder_sealed, commitment, business_tag, business_nth,
+                         status, revision, seq, since, reason, until, replaced_by, replaces, current_copy)
+select number, agency, batch, face, holder_sealed, commitment, business_tag, business_nth,
+       'prepared', 0, seq, since, null, null, null, replaces, 0
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[],
+            $9::bigint[], $10::bigint[], $11::text[])
+     as fresh (number, agency, batch, face, holder_sealed, commitment, business_tag, business_nth, seq, since,
+               replaces)
+
 -- name: insert_copy
 insert into copy (number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token,
                   credential, pending)
 values ($1, $2, $3, $4, $5, $6, $7, $8, 'prepared', null, null, $9)
+
+-- postgres rows: insert_copy
+insert into copy (number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token,
+                  credential, pending)
+select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, 'prepared', null, null, pending
+from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+            $9::bytea[])
+     as fresh (number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, pending)
 
 -- name: insert_photo
 insert into photo (number, copy, sealed) values ($1, $2, $3)
@@ -44,6 +71,9 @@ select sealed from photo where number = $1 and copy <= $2 order by copy desc lim
 
 -- name: insert_finder
 insert into finder (tag, number) values ($1, $2) on conflict do nothing
+
+-- postgres rows: insert_finder
+insert into finder (tag, number) select * from unnest($1::bytea[], $2::text[]) on conflict do nothing
 
 -- name: keep_unlisted
 update unlisted set tag = $2 where number = $1
@@ -67,11 +97,21 @@ from copy where number = $1 and copy = $2
 -- name: complete_copy
 update copy set state = 'issued', token = $3, credential = $4, pending = null where number = $1 and copy = $2
 
+-- postgres rows: complete_copy
+update copy p set state = 'issued', token = done.token, credential = done.credential, pending = null
+from unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[]) as done (number, copy, token, credential)
+where p.number = done.number and p.copy = done.copy
+
 -- name: void_copy
 update copy set state = 'void', pending = null where number = $1 and copy = $2
 
 -- name: complete_certificate
 update certificate set status = 'valid', revision = 1, seq = $2, since = $3, current_copy = 1 where number = $1
+
+-- postgres rows: complete_certificate
+update certificate c set status = 'valid', revision = 1, seq = done.seq, since = done.since, current_copy = 1
+from unnest($1::text[], $2::bigint[], $3::bigint[]) as done (number, seq, since)
+where c.number = done.number
 
 -- name: void_certificate
 update certificate set status = 'void', seq = $2 where number = $1

@@ -7,6 +7,10 @@ update ledger_head set seq = $1, hash = $2 where id = 1
 -- name: insert_event
 insert into event (seq, kind, number, scope, body, hash) values ($1, $2, $3, $4, $5, $6)
 
+-- postgres rows: insert_event
+insert into event (seq, kind, number, scope, body, hash)
+select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+
 -- name: insert_event_note
 insert into event_note (seq, sealed) values ($1, $2)
 
