@@ -105,10 +105,10 @@ def test_every_input_has_a_label_and_forms_put_nothing_into_an_address(name: str
     assert {a["id"] for a in inputs} == labelled
     for form in page.all("form"):
         assert form["method"] == "post"
-        assert re.fullmatch(r"/(checks)?\?lang=(zh|en)", form["action"] or "")
+        assert re.fullmatch(r"/(checks|reports/form)?\?lang=(zh|en)", form["action"] or "")
     for link in page.all("a"):
         assert re.fullmatch(
-            r"(/V/\w+|/agencies(/\w+)?|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
+            r"(/V/\w+|/agencies(/\w+)?|/reports|/objections|/imitations|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
             link["href"] or "",
         )
 

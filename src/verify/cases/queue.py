@@ -72,6 +72,7 @@ class Whole(msgspec.Struct, frozen=True):
     told: Told
     steps: tuple[Handled, ...]
     answer: Answer | None
+    pictured: bool
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -176,7 +177,7 @@ class Queue:
             for step in found.steps
         )
         told = unseal_told(self._keys, case.id, case.sealed)
-        return Whole(self._listed(case), told, steps, answer_of(self._keys, found))
+        return Whole(self._listed(case), told, steps, answer_of(self._keys, found), found.pictured)
 
     def _listed(self, case: CaseFile) -> Listed:
         overdue = case.due_at is not None and case.settled_at is None and case.due_at <= self._now()

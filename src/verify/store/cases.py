@@ -111,6 +111,7 @@ class Dossier(msgspec.Struct, frozen=True):
     case: CaseFile
     steps: tuple[Step, ...]
     agency: Agency | None
+    pictured: bool
 
 
 class By(msgspec.Struct, frozen=True):
@@ -298,7 +299,8 @@ def _dossier(case: CaseFile | None) -> Program[Dossier | None]:
     """The rest of a case; without one the same statements are run, and nothing is found."""
     steps = yield from run("list_case_events", "" if case is None else case.id)
     agency = yield from find_agency("" if case is None else case.agency or "")
-    return None if case is None else Dossier(case, tuple(_step(row) for row in steps), agency)
+    ((pictures,),) = yield from run("count_case_pictures", "" if case is None else case.id)
+    return None if case is None else Dossier(case, tuple(map(_step, steps)), agency, pictures > 0)
 
 
 def _next_step(case_id: str) -> Program[int]:

@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from litestar.handlers import HTTPRouteHandler
 
+from verify.cases.imitations import Imitations
 from verify.config import Settings
 from verify.holders.links import Links
 from verify.lookup.challenge import Challenges
@@ -29,6 +31,8 @@ from verify.telemetry import (
     setup_logging,
 )
 from verify.web.assets import load_assets
+from verify.web.cases.imitations_door import imitation_handlers
+from verify.web.cases.routes import IMITATION_ROUTES
 from verify.web.framework import build_framework
 from verify.web.holders.links_door import link_handlers
 from verify.web.holders.routes import LINK_ROUTES
@@ -83,7 +87,7 @@ def build_app(settings: Settings, role: Role) -> App:
     house: Opening[House] = Opening("house", lambda: open_house(settings, role))
     public = PublicHalf(settings, Derived(house, _public_desk), load_assets(find_static()))
     handlers: list[HTTPRouteHandler] = []
-    routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE, *LINK_ROUTES)
+    routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE, *LINK_ROUTES, *IMITATION_ROUTES)
     bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
     work: list[Work] = [lambda: keep_pins(public, house.wait)]
     if role is not Role.PUBLIC:
@@ -100,6 +104,7 @@ def build_app(settings: Settings, role: Role) -> App:
             *check_handlers(public),
             *agency_page_handlers(public),
             *link_handlers(public, Derived(house, _links)),
+            *imitation_handlers(public, Derived(house, _imitations)),
             *register_handlers(public, document, _readings(house)),
             *handlers,
         ],
@@ -119,6 +124,10 @@ def _public_desk(house: House) -> PublicDesk:
 
 def _links(house: House) -> Links:
     return Links(house.store, house.lookup, data_keys=house.data_keys, now=utc_now)
+
+
+def _imitations(house: House) -> Imitations:
+    return Imitations(house.store, host=urlsplit(house.settings.public_url).netloc, now=utc_now)
 
 
 def _readings(house: Opening[House]) -> Readings:

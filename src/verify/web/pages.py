@@ -104,16 +104,23 @@ class Pages:
         turns: Mapping[str, Sequence[Turn]] = NO_TURNS,
         typed: str = "",
         read_as: Sequence[Words] = (),
+        scanned: str = "",
     ) -> bytes:
         """One answer as a verification page, several as a list; none as the miss page.
 
         `checked_at` (aware) stands in for an answer without `as_of`. `turns`: what happened to each number,
-        as far as it is told. `typed`: see `render_miss`. `read_as`: how slips in what was typed were read.
+        as far as it is told. `typed`, `scanned`: see `render_miss`. `read_as`: how slips in what was typed were read.
         Raises: ValueError on a verdict outside the closed set.
         """
         if not answers:
             return self.render_miss(
-                lang, host=host, asked=asked, checked_at=checked_at, typed=typed, read_as=read_as
+                lang,
+                host=host,
+                asked=asked,
+                checked_at=checked_at,
+                typed=typed,
+                read_as=read_as,
+                scanned=scanned,
             )
         views = [_answer_view(answer, lang, asked, checked_at, turns) for answer in answers]
         return self._render(
@@ -122,6 +129,7 @@ class Pages:
             host=host,
             here=_here(asked),
             asked=asked,
+            scanned=scanned,
             read_as=[_say(words, lang) for words in read_as],
             views=views,
             one=views[0] if len(views) == 1 else None,
@@ -137,11 +145,12 @@ class Pages:
         checked_at: dt.datetime,
         typed: str = "",
         read_as: Sequence[Words] = (),
+        scanned: str = "",
     ) -> bytes:
         """Nothing found: the same bytes for every miss of one kind at one instant, whatever missed.
 
         `typed`, a canonical number, is taken apart by the rule for its owner to compare: that tells what was
-        typed, never what the register holds.
+        typed, never what the register holds. `scanned`, a canonical scan code, goes with the form that reports it.
         """
         parts, faults = number_parts(typed) if typed else ([], ())
         return self._render(
@@ -157,6 +166,8 @@ class Pages:
                 for p in parts
             ],
             faults=[_say(fault.detail, lang) for fault in faults],
+            typed=typed,
+            scanned=scanned,
             agency=(agency_of(typed) or "") if typed else "",
             read_as=[_say(words, lang) for words in read_as],
         )  # fmt: skip
@@ -271,6 +282,10 @@ class Pages:
         ]
         return self._render(lang, "offline.html", host=host, here="/", levels=levels, root="")
 
+    def render(self, lang: Lang, template: str, *, host: str, here: str, **values: Any) -> bytes:
+        """A page whose values another module has made; `here`: see `render_problem`."""
+        return self._render(lang, template, host=host, here=here, **values)
+
     def _render(self, lang: Lang, template: str, **values: Any) -> bytes:
         values.setdefault("root", self.root)
         return self._rooms[lang].render_template(template, **values).encode()
@@ -301,6 +316,14 @@ def _here(asked: Asked) -> str:
 
 
 # --- one answer -----------------------------------------------------------------------------------------
+
+
+def answer_view(answer: Answer, lang: Lang, checked_at: dt.datetime) -> dict[str, Any]:
+    """An answer with everything that the public may see of it, as the templates take it.
+
+    Raises: ValueError on a verdict outside the closed set.
+    """
+    return _answer_view(answer, lang, "name", checked_at)
 
 
 def _answer_view(

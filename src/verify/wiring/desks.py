@@ -7,9 +7,13 @@ import datetime as dt
 import os
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from verify.cases.desk import Desk
+from verify.cases.imitations import Imitations
+from verify.cases.queue import Queue
 from verify.config import Settings
 from verify.employers.lists import Lists
 from verify.employers.receipts import Receipts
@@ -55,6 +59,9 @@ class OfficeHouse(House, frozen=True):
     sessions: Sessions
     links: Links
     choices: Choices
+    desk: Desk
+    queue: Queue
+    imitations: Imitations
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
@@ -160,6 +167,9 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         sessions=Sessions(store, data_keys=data_keys, now=now),
         links=Links(store, house.lookup, data_keys=data_keys, now=now, random=random),
         choices=Choices(store, now=now),
+        desk=Desk(store, data_keys=data_keys, now=now, random=random),
+        queue=Queue(store, data_keys=data_keys, now=now),
+        imitations=Imitations(store, host=urlsplit(public_url).netloc, now=now),
     )
 
 

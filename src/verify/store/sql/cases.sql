@@ -24,6 +24,9 @@ select id, kind, matter, number, agency, state, created_at, due_at, settled_at, 
 -- name: find_case_picture
 select sealed from case_picture where case_id = $1
 
+-- name: count_case_pictures
+select count(*) from case_picture where case_id = $1
+
 -- name: list_case_events
 select nth, at, actor, role, event, sealed from case_event where case_id = $1 order by nth
 

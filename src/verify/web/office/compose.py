@@ -13,6 +13,8 @@ from verify.errors import VerifyError
 from verify.issuance.reissue import ReissueRequest
 from verify.office.agencies import FilingRequest
 from verify.telemetry import log
+from verify.web.cases.compose import DESK_BODIES, case_handlers, case_work
+from verify.web.cases.routes import CASE_ROUTES
 from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
 from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.holders.door import HOLDER_BODIES, holder_handlers
@@ -75,16 +77,18 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *credential_handlers(half),
         *employer_handlers(half),
         *holder_handlers(half),
+        *case_handlers(half),
     ]
     return Composed(
         handlers,
-        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *HOLDER_ROUTES),
-        BODIES | EMPLOYER_BODIES | HOLDER_BODIES,
+        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *HOLDER_ROUTES, *CASE_ROUTES),
+        BODIES | EMPLOYER_BODIES | HOLDER_BODIES | DESK_BODIES,
         [
             lambda: _issue_batches(house, opening),
             lambda: _keep_house(house, opening),
             lambda: _publish_packs(house, opening, settings.pack_every_s),
             *employer_work(house, opening),
+            *case_work(house, opening),
             lambda: _keep_canary(house, opening, settings),
         ],
     )

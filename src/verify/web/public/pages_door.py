@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from verify.certificate.number import canonical_number
+from verify.certificate.scan_code import parse_scan_code
 from verify.errors import Invalid, Malformed, Unreadable, VerifyError, Words
 from verify.lookup.scan import Reply as Found
 from verify.store.history import Turn, read_turns
@@ -49,7 +50,15 @@ class SearchPages:
 
 async def show_scan(half: PublicHalf, scope: Scope, text: str) -> Reply:
     """`GET /V/{scan code}` for a browser."""
-    return await _answers(half, half.language(scope), await scan(half, scope, text), "scan")
+    found = await scan(half, scope, text)
+    return await _answers(half, half.language(scope), found, "scan", scanned=_canonical(text))
+
+
+def _canonical(text: str) -> str:
+    try:
+        return parse_scan_code(text)
+    except (Invalid, Unreadable):
+        return ""
 
 
 async def show_search(half: PublicHalf, scope: Scope, receive: Receive) -> Reply:
@@ -117,13 +126,13 @@ def _form_again(half: PublicHalf, lang: Lang, form: dict[str, str], error: Verif
 
 
 async def _answers(
-    half: PublicHalf, lang: Lang, found: Found, asked: Asked, typed: Typed = NOTHING_TYPED
+    half: PublicHalf, lang: Lang, found: Found, asked: Asked, typed: Typed = NOTHING_TYPED, scanned: str = ""
 ) -> Reply:
     answers: list[dict[str, Any]] = [_decode(answer) for answer in found.answers]
     turns = {} if asked == "number" else await _turns(half, answers)
     page = half.pages.render_answers(
         lang, host=half.host, answers=answers, asked=asked, checked_at=utc_now(),
-        turns=turns, typed=typed.number, read_as=typed.notes,
+        turns=turns, typed=typed.number, read_as=typed.notes, scanned=scanned,
     )  # fmt: skip
     return Reply(200 if answers else 404, half.headers.page, page)
 
