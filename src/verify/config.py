@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Personal look-ups a minute of one number, person or scan code; 0 switches budgets off."""
     employer_rows_per_day: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     """Rows of lists that one employer's key may ask about in 24 hours; 0 sets no bound."""
+    webhook_loopback: bool = False
+    """Let employers name webhooks of this very machine, and http for them: development and tests only."""
     trusted_proxies: int = 0
     """How many proxies in front append to X-Forwarded-For; 0 trusts the socket's address only."""
     witness: str | None = None

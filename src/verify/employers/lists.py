@@ -182,6 +182,20 @@ class Lists:
             raise NotFound(Words("结果已过保存期。", "The results were dropped after their time."))
         return check, await asyncio.to_thread(self._lines, check.id, rows)
 
+    async def found_numbers(self, check_id: str, credential: Credential) -> list[str]:
+        """The certificates that a finished list found. Raises NotFound, Conflict as `whole`."""
+        check = await self.find(check_id, credential)
+        if check.done_at is None:
+            raise Conflict(Words("该批查验尚未完成。", "This check is not done yet."))
+        rows = await self._store.read(lambda: check_rows(check.id, 0, check.total))
+        if not rows:
+            raise NotFound(Words("结果已过保存期。", "The results were dropped after their time."))
+        return await asyncio.to_thread(self._numbers_in, check.id, rows)
+
+    def _numbers_in(self, check_id: str, rows: list[SealedRow]) -> list[str]:
+        results = [self._opened(check_id, row) for row in rows if row.state == "found"]
+        return sorted({answer["number"] for one in results if one is not None for answer in one.answers})
+
     async def sign(self, check_id: str, credential: Credential) -> str:
         """The signed statement about the finished list, a compact JWS that names the file by its digest.
 
