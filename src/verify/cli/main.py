@@ -3,7 +3,7 @@
 import click
 
 from verify import __version__
-from verify.cli import agency, ask, care, change, demo, issue, keys, recovery, setup, template, witness
+from verify.cli import agency, ask, care, case, change, demo, issue, keys, recovery, setup, template, witness
 from verify.cli.errand import Commands
 
 
@@ -35,6 +35,8 @@ for command in (
     change.reissue,
     change.show,
     change.history,
+    case.case,
+    case.imitation,
     template.template,
     template.overprint,
     ask.lookup,
