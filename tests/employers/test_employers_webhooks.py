@@ -253,7 +253,7 @@ class Failing:
         return await self._store.read(program, snapshot=snapshot)
 
     async def write(self, program: Callable[[], Program[Any]]) -> Any:
-        if self._left == 0 or "take_duty" in repr(program().__name__):
+        if self._left == 0 or "take_duty" in repr(program()):
             return await self._store.write(program)
         self._left -= 1
         if self._after:

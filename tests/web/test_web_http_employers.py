@@ -1,16 +1,22 @@
 """Employers over HTTP: lists, results, signatures and receipts on a real server, and no other key gets in."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
+import http.server
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
+import jwcrypto.jwk
 import pytest
+from http_message_signatures import HTTPMessageVerifier, MappingKeyResolver
+from http_message_signatures.algorithms import ECDSA_P256_SHA256
 from web_http_world import (
     HOLDER,
     Installation,
@@ -23,6 +29,7 @@ from web_http_world import (
 )
 
 from verify.office.credentials import Credentials
+from verify.proof.http_signature import content_digest
 from verify.proof.public import PublicKey, by_kid
 from verify.proof.receipt import verify_receipt, verify_result_list
 from verify.store.register import list_keys
@@ -216,3 +223,105 @@ def test_lists_have_a_daily_bound_and_a_repeated_one_costs_nothing(tmp_path: Pat
             refused = send("b", two)
             assert refused.status_code == 429
             assert refused.json()["type"].endswith("too-many")
+
+
+class _Hook(http.server.BaseHTTPRequestHandler):
+    """Repeats a challenge and keeps what it is sent."""
+
+    kept: ClassVar[list[tuple[dict[str, str], bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.kept.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        answer = json.dumps({"challenge": json.loads(body).get("challenge")}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def _hook() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/hr"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_subscribed_certificate_is_told_by_feed_and_webhook_and_the_jwks_has_the_key(
+    tmp_path: Path,
+) -> None:
+    made = install(tmp_path, count=3, webhook_loopback="true")
+    _Hook.kept.clear()
+    with serving(made) as server, _hook() as url:
+        place = Place(server)
+        with server.client(place.key) as client, server.client(made.agency_key) as agency:
+            for number in made.numbers[:2]:
+                asked = {"number": number, "name": HOLDER}
+                assert client.post("/api/v1/employer-subscriptions", json=asked).status_code == 201
+            miss = client.post("/api/v1/employer-subscriptions", json=asked | {"name": "别人"})
+            listed = client.get("/api/v1/employer-subscriptions").json()
+            hook = client.post("/api/v1/employer-webhooks", json={"url": url})
+            at = hook.headers["location"]
+            assert client.get(at).json()["state"] == "unproven"
+            active = client.post(f"{at}/activation")
+            assert (active.status_code, active.json()["state"]) == (200, "active"), active.text
+            again = client.post(f"{at}/ping")
+            for number in made.numbers:
+                change = {"reason": "FORGED"}
+                assert (
+                    agency.post(f"/api/v1/certificates/{number}/revocation", json=change).status_code == 200
+                )
+            wait_until(lambda: len(_Hook.kept) == 3, what=lambda: server.log.read_text())
+            feed = client.get("/api/v1/employer-events", params={"limit": "1", "wait": "5"}).json()
+            rest = client.get("/api/v1/employer-events", params={"after": feed["next"]}).json()
+            sent = client.get(f"{at}/deliveries").json()["deliveries"]
+            bad = client.get("/api/v1/employer-events?after=x")
+            replayed = client.post(f"{at}/replay", json={"after": "0"})
+            wait_until(lambda: len(_Hook.kept) == 5, what=lambda: server.log.read_text())
+            gone = [client.delete(at).status_code, client.get(at).status_code]
+            jwks = client.get("/.well-known/jwks.json").json()["keys"]
+        with server.client(place.other) as other:
+            hidden = [
+                other.get("/api/v1/employer-events").json()["events"],
+                other.get("/api/v1/employer-subscriptions").json()["subscriptions"],
+            ]
+        log = server.log.read_text()
+    assert miss.status_code == 404 and [one["number"] for one in listed["subscriptions"]] == made.numbers[:2]
+    assert again.status_code == 429 and "retry-after" in again.headers
+    events = [*feed["events"], *rest["events"]]
+    assert feed["more"] and not rest["more"]
+    assert [(one["number"], one["verdict"], one["reason"]) for one in events] == [
+        (number, "revoked", "FORGED") for number in made.numbers[:2]
+    ]
+    told = [json.loads(body) for _, body in _Hook.kept]
+    assert [one["type"] for one in told] == ["challenge", *["certificate"] * 4]
+    assert [{k: v for k, v in one.items() if k != "type"} for one in told[1:3]] == events
+    assert told[1:3] == told[3:5] and replayed.json()["state"] == "active"
+    assert [one["outcome"] for one in sent] == ["delivered"] * 3
+    assert bad.status_code == 422 and gone == [200, 404] and hidden == [[], []]
+    # Anybody can verify what came with nothing but the published keys.
+    public = {one["kid"]: jwcrypto.jwk.JWK(**one) for one in jwks}
+    for fields, body in _Hook.kept:
+        message = _Sent("POST", url, fields)
+        resolver = MappingKeyResolver(
+            public_keys={kid: key.export_to_pem() for kid, key in public.items()}, private_keys={}
+        )
+        verifier = HTTPMessageVerifier(signature_algorithm=ECDSA_P256_SHA256, key_resolver=resolver)
+        assert verifier.verify(message, max_age=dt.timedelta(minutes=5))
+        assert fields["content-digest"] == content_digest(body)
+        assert HOLDER not in body.decode() and HOLDER.encode("unicode_escape").decode() not in body.decode()
+    assert url not in log and HOLDER not in log
+
+
+class _Sent:
+    def __init__(self, method: str, url: str, headers: dict[str, str]) -> None:
+        self.method, self.url, self.headers = method, url, headers

@@ -29,6 +29,7 @@ from verify.proof.public import (
 TYPE = "trust-list+jws"
 MAX_TRUST_BYTES = 16 << 20
 MAX_AGE_S = 366 * 24 * 3600
+_IN_JWKS = (KeyPurpose.TOKEN, KeyPurpose.ROOT)
 CLOCK_SKEW_S = 300
 """A list from the future beyond this is refused: somebody's clock is wrong, or somebody plans ahead."""
 
@@ -145,12 +146,12 @@ def claimed_roots(data: bytes) -> dict[str, PublicKey]:
 
 
 def jwks(keys: Iterable[PublicKey]) -> bytes:
-    """The token keys as a JWK Set (RFC 7517 §5): pending, active and retired ones, public members only.
+    """Token and operator keys as a JWK Set (RFC 7517 §5): pending, active and retired ones, public members only.
 
     A JWK Set cannot say since when a key is compromised, and its readers ask no further; so compromised keys
     are left out and stand, dated, in the trust list alone.
     """
-    shown = [k for k in keys if k.purpose is KeyPurpose.TOKEN and k.state is not KeyState.COMPROMISED]
+    shown = [k for k in keys if k.purpose in _IN_JWKS and k.state is not KeyState.COMPROMISED]
     shown.sort(key=lambda key: (key.created_at, key.kid))
     return msgspec.json.encode(_JwkSet([_named(key) for key in shown]))
 

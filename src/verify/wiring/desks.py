@@ -15,8 +15,11 @@ from verify.cases.desk import Desk
 from verify.cases.imitations import Imitations
 from verify.cases.queue import Queue
 from verify.config import Settings
+from verify.employers.dispatcher import Dispatcher
 from verify.employers.lists import Lists
 from verify.employers.receipts import Receipts
+from verify.employers.subscriptions import Subscriptions
+from verify.employers.webhooks import Webhooks
 from verify.errors import BadKey, Words
 from verify.holders.choices import Choices
 from verify.holders.links import Links
@@ -40,6 +43,7 @@ from verify.wiring.house import House, close_quietly, open_public, passphrase, u
 from verify.wiring.press import PressRoom
 from verify.wiring.settings import Role
 from verify.wiring.timestamp import open_timestamp
+from verify.wiring.webhook import WebhookPost
 
 
 class OfficeHouse(House, frozen=True):
@@ -56,6 +60,10 @@ class OfficeHouse(House, frozen=True):
     press: PressRoom
     receipts: Receipts
     lists: Lists
+    subscriptions: Subscriptions
+    webhooks: Webhooks
+    dispatcher: Dispatcher
+    webhook_post: WebhookPost
     sessions: Sessions
     links: Links
     choices: Choices
@@ -66,6 +74,7 @@ class OfficeHouse(House, frozen=True):
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
         self.press.close()
+        await self.webhook_post.close()
         await super().close()
 
 
@@ -142,6 +151,10 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         views, store, data_keys=data_keys, signers=signers, room=press, now=now, timestamp=timestamp,
         timestamp_roots=timestamp_roots,
     )  # fmt: skip
+    lists = Lists(
+        store, house.lookup, house.checker, operator, daily_rows=settings.employer_rows_per_day, **asking
+    )
+    post = WebhookPost(loopback=settings.webhook_loopback)
     return OfficeHouse(
         **msgspec.structs.asdict(house),
         office=open_office(
@@ -156,14 +169,21 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         papers=papers,
         press=press,
         receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
-        lists=Lists(
+        lists=lists,
+        subscriptions=Subscriptions(store, house.lookup, lists, data_keys=data_keys, now=now),
+        webhooks=Webhooks(
             store,
-            house.lookup,
-            house.checker,
             operator,
-            daily_rows=house.settings.employer_rows_per_day,
-            **asking,
+            post,
+            data_keys=data_keys,
+            loopback=settings.webhook_loopback,
+            now=now,
+            random=random,
         ),
+        dispatcher=Dispatcher(
+            store, operator, post, revoked_public=settings.revoked_public, now=now, random=random
+        ),
+        webhook_post=post,
         sessions=Sessions(store, data_keys=data_keys, now=now),
         links=Links(store, house.lookup, data_keys=data_keys, now=now, random=random),
         choices=Choices(store, now=now),

@@ -7,41 +7,58 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from verify.employers.questions import Question
+from verify.employers.subscriptions import SubscriptionRequest
+from verify.employers.webhooks import ReplayRequest, WebhookRequest
 from verify.errors import VerifyError
 from verify.telemetry import log
 from verify.web.employers.door import list_handlers, receipt_handlers
+from verify.web.employers.subscriptions_door import feed_handlers, subscription_handlers, webhook_handlers
 from verify.web.office.desk import OfficeHalf
 from verify.web.opening import Derived, Opening
 from verify.wiring import House
 from verify.wiring.desks import OfficeHouse
 
 SWEEP_S: Final = 3600
-EMPLOYER_BODIES: Final[dict[str, type]] = {"Question": Question}
+EMPLOYER_BODIES: Final[dict[str, type]] = {
+    "Question": Question,
+    "SubscriptionRequest": SubscriptionRequest,
+    "WebhookRequest": WebhookRequest,
+    "ReplayRequest": ReplayRequest,
+}
 
 
 def employer_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
     """Everything that employers may call."""
-    return [*list_handlers(half), *receipt_handlers(half)]
+    return [
+        *list_handlers(half),
+        *receipt_handlers(half),
+        *subscription_handlers(half),
+        *feed_handlers(half),
+        *webhook_handlers(half),
+    ]
 
 
 def employer_work(
     house: Opening[House], opening: Derived[OfficeHouse]
 ) -> list[Callable[[], Awaitable[None]]]:
-    """The work loop over lists, and the hourly sweep of old results."""
-    return [lambda: _answer_lists(house, opening), lambda: _sweep(house, opening)]
+    """The work loop over lists, the dispatcher of events, and the hourly sweep of old results."""
+    return [
+        lambda: _keep_on(house, lambda: opening.now().lists.work(), "the loop over employers' lists"),
+        lambda: _keep_on(house, lambda: opening.now().dispatcher.work(), "the dispatcher of events"),
+        lambda: _sweep(house, opening),
+    ]
 
 
-async def _answer_lists(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
-    """An error that nobody foresaw is logged, and the loop goes on."""
+async def _keep_on(house: Opening[House], work: Callable[[], Awaitable[None]], name: str) -> None:
+    """A loop that never ends by itself; an error that nobody foresaw is logged, and it goes on."""
     await house.wait()
-    lists = opening.now().lists
     running = True
     while running:
         try:
-            await lists.work()
+            await work()
             running = False
-        except Exception as error:  # one list that cannot be dealt with must not end the work on all others
-            log.error("the loop over employers' lists stumbled", kind=type(error).__qualname__)
+        except Exception as error:  # one that cannot be dealt with must not end the work on all others
+            log.error(f"{name} stumbled", kind=type(error).__qualname__)
             await asyncio.sleep(1)
 
 
