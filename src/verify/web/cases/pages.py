@@ -82,7 +82,14 @@ class CasePages:
              "note": site.note}
             for site in sites
         ]  # fmt: skip
-        return self._pages.render(lang, "imitations.html", host=self._host, here="/imitations", sites=views)
+        return self._pages.render(
+            lang,
+            "imitations.html",
+            host=self._host,
+            here="/imitations",
+            sites=views,
+            name=self._host.partition(":")[0],
+        )
 
     def _form(
         self,
