@@ -17,6 +17,7 @@ from web_http_world import HOLDER, Server, resident_id
 
 from verify.office.credentials import Credentials
 from verify.store.sqlite import SqliteStore
+from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.holders.routes import HOLDER_ROUTES, LINK_ROUTES
 from verify.web.route import Route
@@ -42,12 +43,16 @@ def keys(server: Server) -> dict[str, str]:
             "/api/v1/holder-sessions",
             json={"number": number, "name": HOLDER, "id_type": "RESIDENT_ID", "id_number": who},
         ).json()["token"]
-    return {"employer": asyncio.run(_employer(server)), "holder": session}
+    return {
+        "employer": asyncio.run(_employer(server)),
+        "holder": session,
+        "operator": server.installation.operator_key,
+    }
 
 
 @pytest.mark.parametrize(
     "route",
-    (*EMPLOYER_ROUTES, *HOLDER_ROUTES, *LINK_ROUTES),
+    (*EMPLOYER_ROUTES, *ADMINISTRATION_ROUTES, *HOLDER_ROUTES, *LINK_ROUTES),
     ids=lambda route: f"{route.method} {route.path}",
 )
 def test_generated_requests_get_only_documented_answers(

@@ -34,6 +34,7 @@ from verify.proof.public import PublicKey, by_kid
 from verify.proof.receipt import verify_receipt, verify_result_list
 from verify.store.register import list_keys
 from verify.store.sqlite import SqliteStore
+from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.route import Route
 
@@ -181,6 +182,43 @@ def test_only_an_employers_key_opens_the_employers_door(place: Place, route: Rou
             )
         seen.append(told.status_code)
     assert seen == [401, 401, 403, 403]
+
+
+@pytest.mark.parametrize("route", ADMINISTRATION_ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_only_the_operator_keeps_employers(place: Place, route: Route) -> None:
+    path = route.path.replace("{employer}", place.key.split("_")[1])
+    seen = []
+    for key in (None, place.made.agency_key[:-1] + "x", place.made.agency_key, place.key):
+        with place.server.client(key) as client:
+            body = route.bodies[0].example if route.bodies else None
+            seen.append(client.request(route.method, path, json=body).status_code)
+    assert seen == [401, 401, 403, 403]
+
+
+def test_an_employer_is_registered_used_and_shut_out_over_http(place: Place) -> None:
+    operator, made = place.server.client(place.made.operator_key), place.made
+    with operator:
+        new = operator.post("/api/v1/employers", json={"name": "新公司"})
+        at, secret = new.headers["location"], new.json()["secret"]
+        listed = operator.get("/api/v1/employers").json()["employers"]
+        shown = operator.get(at).json()
+        with place.server.client(secret) as client:
+            asked = {"number": made.numbers[1], "name": HOLDER}
+            before = client.post("/api/v1/receipts", json=asked).status_code
+            ended = operator.delete(at)
+            after = client.post("/api/v1/receipts", json=asked).status_code
+        again = operator.delete(at)
+        agency_key = made.agency_key.split("_")[1]
+        others = [operator.delete(f"/api/v1/employers/{one}").status_code for one in (agency_key, "nobody")]
+        nameless = operator.post("/api/v1/employers", json={"name": " "})
+    with place.server.client(made.agency_key) as agency:
+        assert agency.get(f"/api/v1/certificates/{made.numbers[1]}/history").status_code == 200
+    assert new.status_code == 201 and secret.startswith("vk_")
+    assert "secret" not in shown and all("secret" not in one for one in listed)
+    assert {EMPLOYER, "新公司"} <= {one["name"] for one in listed}
+    assert (before, ended.status_code, after) == (201, 200, 401)
+    assert again.json()["revoked_at"] == ended.json()["revoked_at"] is not None
+    assert others == [404, 404] and nameless.status_code == 422
 
 
 def test_an_employers_key_opens_nothing_of_the_office(place: Place) -> None:

@@ -11,6 +11,7 @@ from verify.employers.subscriptions import SubscriptionRequest
 from verify.employers.webhooks import ReplayRequest, WebhookRequest
 from verify.errors import VerifyError
 from verify.telemetry import log
+from verify.web.employers.administration import administration_handlers
 from verify.web.employers.door import list_handlers, receipt_handlers
 from verify.web.employers.subscriptions_door import feed_handlers, subscription_handlers, webhook_handlers
 from verify.web.office.desk import OfficeHalf
@@ -28,13 +29,14 @@ EMPLOYER_BODIES: Final[dict[str, type]] = {
 
 
 def employer_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
-    """Everything that employers may call."""
+    """Everything that employers may call, and what the operator does about them."""
     return [
         *list_handlers(half),
         *receipt_handlers(half),
         *subscription_handlers(half),
         *feed_handlers(half),
         *webhook_handlers(half),
+        *administration_handlers(half),
     ]
 
 

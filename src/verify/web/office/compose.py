@@ -15,6 +15,7 @@ from verify.office.agencies import FilingRequest
 from verify.telemetry import log
 from verify.web.cases.compose import DESK_BODIES, case_handlers, case_work
 from verify.web.cases.routes import CASE_ROUTES
+from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
 from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.holders.door import HOLDER_BODIES, holder_handlers
@@ -81,7 +82,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
     ]
     return Composed(
         handlers,
-        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *HOLDER_ROUTES, *CASE_ROUTES),
+        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *ADMINISTRATION_ROUTES, *HOLDER_ROUTES, *CASE_ROUTES),
         BODIES | EMPLOYER_BODIES | HOLDER_BODIES | DESK_BODIES,
         [
             lambda: _issue_batches(house, opening),
