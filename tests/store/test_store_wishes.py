@@ -23,10 +23,13 @@ from verify.store.employers import (
     waiting_questions,
 )
 from verify.store.holders import (
+    Asked,
     Share,
     add_share,
     asked_about,
+    count_visit,
     follow_share,
+    holdings,
     is_listed,
     list_shares,
     set_listed,
@@ -39,6 +42,7 @@ from verify.store.register import Credential, add_credential
 AT = dt.datetime(2026, 11, 21, 4, 0, tzinfo=dt.UTC)
 ORIGIN = Origin("test", AT)
 DAY = dt.timedelta(days=1)
+HOUR = dt.timedelta(hours=1)
 
 
 async def _employer(store: Store) -> str:
@@ -74,12 +78,50 @@ async def test_a_list_is_counted_once_whoever_answers_its_rows(store: Store) -> 
     assert done is not None and (done.found, done.missed, done.failed, done.done_at) == (1, 1, 1, AT)
     assert await store.read(unfinished_checks) == []
     ((asked),) = await store.read(lambda: asked_about(number))
-    assert (asked.day, asked.kind, asked.employer, asked.times) == ("2026-11-21", "list", "某公司", 1)
+    assert (asked.day, asked.kind, asked.times) == ("2026-11-21", "list", 1)
     await store.write(lambda: drop_rows(AT))
     assert len(await store.read(lambda: check_rows("ec_1", 0, 9))) == 3
     await store.write(lambda: drop_rows(AT + DAY))
     assert await store.read(lambda: check_rows("ec_1", 0, 9)) == []
     assert await store.read(lambda: find_check("ec_1")) == done
+
+
+async def test_what_a_holder_may_see_is_counted_by_day_and_kind_and_names_no_employer(store: Store) -> None:
+    employer = await _employer(store)
+    number, other = await issue(store, "k", "l")
+    second = Credential("ba9876543210", "employer", None, "另一公司", b"g" * 32, AT)
+    await store.write(lambda: add_credential(second, ORIGIN))
+    for i, who in enumerate((employer, second.id)):
+        given = GivenReceipt(f"rc_{i}", who, b"d" * 32, AT)
+        await store.write(lambda given=given: add_receipt(given, b"q", {number: 1}, ORIGIN))
+    for kind, at in (("sign-in", AT), ("document", AT), ("sign-in", AT + 11 * HOUR), ("sign-in", AT + DAY)):
+        await store.write(lambda kind=kind, at=at: count_visit(number, kind, at))
+    assert await store.read(lambda: asked_about(number)) == [
+        Asked("2026-11-22", "sign-in", 1),
+        Asked("2026-11-21", "document", 1),
+        Asked("2026-11-21", "receipt", 2),
+        Asked("2026-11-21", "sign-in", 2),
+    ]
+    assert await store.read(lambda: asked_about(other)) == []
+
+
+async def test_a_session_reaches_what_the_person_search_shows_and_the_certificate_that_was_named(
+    store: Store,
+) -> None:
+    first, second, strange = await issue(store, "k", "l", "m")
+    person, name, no_name = b"p" * 16, b"n" * 16, b"o" * 16
+    await store.write(lambda: _add_tags(first, person, name))
+    await store.write(lambda: _add_tags(second, person, b"x" * 16))
+    await store.write(lambda: _add_tags(strange, no_name))
+
+    async def held(number: str, *tags: bytes) -> list[str]:
+        return await store.read(lambda: holdings(number, tags))
+
+    assert await held(first, person, name) == [first, second]
+    assert await held(first, person, no_name) == await held(strange, person, no_name) == []
+    await store.write(lambda: set_listed(second, person, False, ORIGIN))
+    assert await held(first, person, name) == [first]
+    assert await held(second, person, b"x" * 16) == [second, first]
 
 
 async def test_a_receipt_is_remembered_and_counts_add_up(store: Store) -> None:

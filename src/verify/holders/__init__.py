@@ -1,5 +1,6 @@
-"""What holders may do after showing number, name and document: give links away, leave the search by person, see who asked.
+"""What holders may do after showing number, name and document: fetch their files, give links away, leave the search by
+person, see how often they were asked about.
 
-It never shows a holder more than the public face, never keeps a session, and never says why one was refused. Read
-`session.py`, `links.py`, `choices.py`.
+It never changes a certificate, never keeps a session, and never says why one was refused. Read `session.py`,
+`links.py`, `choices.py`, `files.py`.
 """

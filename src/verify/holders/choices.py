@@ -1,4 +1,4 @@
-"""What a holder decides and may see of one certificate: the search by person, and which employers asked."""
+"""What a holder decides and may see of one certificate: the search by person, and how often it was asked about."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -29,5 +29,8 @@ class Choices:
         return await self._store.write(lambda: set_listed(session.number, session.tag, listed, origin))
 
     async def asked_about(self, session: Session) -> list[Asked]:
-        """Employers' checks by day and kind, newest first."""
+        """Employers' checks and visits as the holder, by day and kind, newest first; never by whom.
+
+        Whoever has the paper can open a session, a present employer too: it must not learn who else asked.
+        """
         return await self._store.read(partial(asked_about, session.number))

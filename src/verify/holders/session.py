@@ -1,4 +1,8 @@
-"""A quarter of an hour for whoever knows number, name and document: a sealed text, kept nowhere."""
+"""A quarter of an hour for whoever knows number, name and document: a sealed text, kept nowhere.
+
+It reaches the certificate whose number was shown, and those that a search by name and document shows anyway. One
+that its holder took out of that search is reached by its own number alone.
+"""
 
 import datetime as dt
 from collections.abc import Callable
@@ -13,7 +17,7 @@ from verify.lookup.entries import read_identity
 from verify.proof.public import b64url, parse_b64url
 from verify.proof.sealing import DataKeys
 from verify.store.contract import Store
-from verify.store.holders import is_holder
+from verify.store.holders import count_visit, holdings
 from verify.store.personal import person_tag
 
 LIFE: Final = dt.timedelta(minutes=15)
@@ -25,11 +29,25 @@ _PLACE: Final = b"holder-session/1"
 class Session(msgspec.Struct, frozen=True):
     """Who is here, and until when."""
 
-    number: str
+    numbers: tuple[str, ...]
+    """The certificates that it reaches; first the one that was shown."""
     tag: bytes
     """The person's in the blind index."""
     until: int
     """Seconds since 1970 UTC."""
+    chosen: int = 0
+    """Which of them is spoken about."""
+
+    @property
+    def number(self) -> str:
+        """The certificate that is spoken about."""
+        return self.numbers[self.chosen]
+
+    def choose(self, place: int) -> "Session":
+        """The same session, speaking about the certificate at `place`, from 1. Raises NotFound."""
+        if not 1 <= place <= len(self.numbers):
+            raise NotFound
+        return msgspec.structs.replace(self, chosen=place - 1)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,7 +64,7 @@ class Sessions:
         self._now = now
 
     async def open(self, number: str, name: str, id_type: str, id_number: str) -> tuple[str, Session]:
-        """A session for the holder of this certificate, and the text that carries it.
+        """A session for the holder of this certificate, and the text that carries it; the visit is counted.
 
         Raises Invalid for malformed fields, NotFound when the three do not belong together, whatever does not.
         """
@@ -55,9 +73,12 @@ class Sessions:
         identity = read_identity(id_type, id_number, self._now())
         person = person_tag(self._keys, identity, folded)
         tags = [person, self._keys.name_tag(canonical, folded)]
-        if not await self._store.read(lambda: is_holder(canonical, tags), snapshot=False):
+        numbers = await self._store.read(lambda: holdings(canonical, tags))
+        if not numbers:
             raise NotFound
-        session = Session(canonical, person, int((self._now() + LIFE).timestamp()))
+        now = self._now()
+        await self._store.write(lambda: count_visit(canonical, "sign-in", now))
+        session = Session(tuple(numbers), person, int((now + LIFE).timestamp()))
         return PREFIX + b64url(self._keys.seal_entry(_encode(session), _PLACE)), session
 
     def read(self, text: str) -> Session:

@@ -2,16 +2,23 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from verify.certificate.record import CopyState
 from verify.errors import Conflict, NotFound, Words
 from verify.store.contract import Program, Row, run
+from verify.store.documents import documents_of
 from verify.store.journal import EventKind, Origin, from_micros, open_journal, to_micros
 from verify.store.reads import read_certificates
 
 SHOWN = 200
 """Links and counts shown at most, newest first."""
+HELD = 40
+"""Certificates of one person in one session at most: it must fit into a cookie."""
+DEFAULT_FORM = "certificate"
+CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -30,15 +37,52 @@ class Share(msgspec.Struct, frozen=True):
         return self.withdrawn_at is None and at < self.expires_at
 
 
+Visited: TypeAlias = Literal["sign-in", "document", "picture"]
+"""What somebody did as the holder of a certificate."""
+
+
 class Asked(msgspec.Struct, frozen=True):
-    """How often an employer asked about a certificate on a day."""
+    """How often a certificate was asked about, or visited as its holder's, on a day; never by whom."""
 
     day: str
+    """In China."""
     kind: str
-    """`list` or `receipt`."""
-    employer: str
-    """Its registered name."""
+    """Employers': `list`, `receipt`. As the holder: `sign-in`, `document`, `picture`."""
     times: int
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """The last copy of a certificate, as its holder needs it."""
+
+    scan_code: str
+    current: bool
+    """Whether it is in use: only then a first file is made."""
+    kept: bool
+    """Whether its file was made already."""
+
+
+def holdings(number: str, tags: Sequence[bytes]) -> Program[list[str]]:
+    """The certificate that both tags, of person and of name, lead to, and after it what a search for the person
+    shows besides; nothing when they do not."""
+    if not (yield from is_holder(number, tags)):
+        return []
+    others = yield from run("find_tags", list(tags[:1]))
+    return [number, *(other for _, other in others if other != number)][:HELD]
+
+
+def newest_copy(number: str) -> Program[Newest | None]:
+    """The last copy; None for what was never issued."""
+    one = (yield from read_certificates([number])).certificates.get(number)
+    if one is None:
+        return None
+    last = one.copies[-1]
+    kept = {line.copy for line in (yield from documents_of([number])) if line.kind == DEFAULT_FORM}
+    return Newest(last.scan_code, last.state is CopyState.CURRENT, last.number in kept)
+
+
+def count_visit(number: str, kind: Visited, at: dt.datetime) -> Program[None]:
+    """One more visit on that day. It changes no certificate, so the ledger has nothing of it."""
+    yield from run("count_visit", number, kind, at.astimezone(CHINA).date().isoformat())
 
 
 def is_holder(number: str, tags: Sequence[bytes]) -> Program[bool]:
@@ -114,7 +158,7 @@ def set_listed(number: str, tag: bytes, listed: bool, origin: Origin) -> Program
 
 
 def asked_about(number: str) -> Program[list[Asked]]:
-    """Which employers asked, by day and kind, newest first."""
+    """Employers' checks and holders' visits by day and kind, newest first."""
     return [Asked(*row) for row in (yield from run("checks_of_number", number, SHOWN))]
 
 

@@ -66,7 +66,10 @@ def build_document(routes: Sequence[Route], *, public_url: str, bodies: Mapping[
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "description": "`vk_…`"}},
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "`vk_…`, or a holder's `hs_…`"},
+                "holderCookie": {"type": "apiKey", "in": "cookie", "name": "__Host-verify-holder"},
+            },
         },
     }
     return msgspec.json.encode(document)
@@ -93,7 +96,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.auth == "optional":
         operation["security"] = [{}, {"apiKey": []}]
     elif route.auth != "none":
-        operation["security"] = [{"apiKey": []}]
+        operation["security"] = [{"holderCookie" if route.auth == "holder-cookie" else "apiKey": []}]
         operation["x-role"] = route.auth
     return operation
 

@@ -22,6 +22,7 @@ from verify.employers.subscriptions import Subscriptions
 from verify.employers.webhooks import Webhooks
 from verify.errors import BadKey, Words
 from verify.holders.choices import Choices
+from verify.holders.files import Files
 from verify.holders.links import Links
 from verify.holders.session import Sessions
 from verify.issuance.batches import Batches
@@ -33,7 +34,7 @@ from verify.issuance.revocation import Revocations
 from verify.issuance.signing import SignersInUse
 from verify.issuance.view import Views
 from verify.office.office import Office, open_office
-from verify.office.trust import root_in_use
+from verify.office.trust import statement_in_use
 from verify.proof.keyfiles import KeyStore
 from verify.proof.public import KeyState, PublicKey
 from verify.proof.signer import SoftSigner, sign_and_read_back
@@ -67,6 +68,7 @@ class OfficeHouse(House, frozen=True):
     sessions: Sessions
     links: Links
     choices: Choices
+    files: Files
     desk: Desk
     queue: Queue
     imitations: Imitations
@@ -93,8 +95,8 @@ class LoadedKeys:
         return self._signers[kid]
 
 
-class RootSigner:
-    """Signs receipts and result lists with the operator's root in use."""
+class StatementSigner:
+    """Signs receipts, result lists and webhooks with the operator's statement key in use."""
 
     def __init__(self, store: Store, keys: LoadedKeys) -> None:
         """The key is looked up at each signature: a rotation takes effect with the next one."""
@@ -103,9 +105,9 @@ class RootSigner:
 
     async def sign(self, make: Callable[[PublicKey], bytes]) -> tuple[bytes, bytes]:
         """See `employers.operator.OperatorSigner`."""
-        root = root_in_use(await self._store.read(register.list_keys))
-        message = make(root)
-        (signature,) = await sign_and_read_back(self._keys.signer(root.kid), root, [message])
+        key = statement_in_use(await self._store.read(register.list_keys))
+        message = make(key)
+        (signature,) = await sign_and_read_back(self._keys.signer(key.kid), key, [message])
         return message, signature
 
 
@@ -139,7 +141,7 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
     public_url = settings.public_url.rstrip("/")
     keys_of_process = LoadedKeys(key_store)
     signers = SignersInUse(store, keys_of_process.signer)
-    operator = RootSigner(store, keys_of_process)
+    operator = StatementSigner(store, keys_of_process)
     asking: dict[str, Any] = {"data_keys": data_keys, "public_url": public_url, "now": now, "random": random}
     issuance = Issuance(
         store, data_keys=data_keys, signers=signers, public_url=public_url, now=now, random=random
@@ -187,6 +189,7 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         sessions=Sessions(store, data_keys=data_keys, now=now),
         links=Links(store, house.lookup, data_keys=data_keys, now=now, random=random),
         choices=Choices(store, now=now),
+        files=Files(store, papers, views, draw=press.share, now=now),
         desk=Desk(store, data_keys=data_keys, now=now, random=random),
         queue=Queue(store, data_keys=data_keys, now=now),
         imitations=Imitations(store, host=urlsplit(public_url).netloc, now=now),

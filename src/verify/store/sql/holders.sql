@@ -27,6 +27,11 @@ insert into unlisted (number, tag, since) values ($1, $2, $3) on conflict do not
 -- name: delete_unlisted
 delete from unlisted where number = $1
 
+-- name: count_visit
+insert into visit (number, kind, day, times) values ($1, $2, $3, 1)
+on conflict (number, kind, day) do update set times = visit.times + 1
+
 -- name: checks_of_number
-select k.day, k.kind, c.name, k.times from checked k join credential c on c.id = k.employer
-where k.number = $1 order by k.day desc, k.kind, c.name limit $2
+select day, kind, cast(sum(times) as bigint) from checked where number = $1 group by day, kind
+union all select day, kind, times from visit where number = $1
+order by 1 desc, 2 limit $2

@@ -1,4 +1,5 @@
-"""The holders' door: a session for whoever shows number, name and document, what it may decide, and links for others.
+"""The holders' doors: a session for whoever shows number, name and document, what it may decide, and links for others.
 
-It never sets a cookie and never tells which of the three was wrong. Read `links_door.py`, `door.py`, `routes.py`.
+Programs bring the session as a bearer, browsers in a cookie; neither is told which of the three was wrong, and no address
+holds anything personal. Read `links_door.py`, `door.py`, `access.py`, `pages.py`, `pages_door.py`, `routes.py`.
 """

@@ -7,9 +7,11 @@ import msgspec
 from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 
+from verify.certificate.number import canonical_number
 from verify.errors import NotFound, Unauthenticated
 from verify.holders.links import Link
 from verify.holders.session import Session
+from verify.issuance.papers import Paper
 from verify.web.framework import Ask, Named, Told, told
 from verify.web.hygiene import read_body
 from verify.web.office.access import read_json
@@ -50,14 +52,50 @@ HOLDER_BODIES: dict[str, type] = {
 }
 
 
-def admit_holder(half: OfficeHalf, scope: Scope) -> tuple[OfficeHouse, Session]:
-    """The holder behind `Authorization: Bearer hs_…`. Raises Unauthenticated."""
+async def open_session(
+    half: OfficeHalf, scope: Scope, number: str, name: str, id_type: str, id_number: str
+) -> tuple[str, Session]:
+    """A session and the text that carries it; taken from the budgets of the asker, the person and the certificate.
+
+    Raises Invalid, OverBudget with a challenge, NotFound. Whatever does not go together, the work is the same.
+    """
+    public, desk = half.public.opening.now(), half.opening.now()
+    source = asker(scope, half.public.trusted_proxies)
+    person = desk.lookup.read_person(id_type, id_number, name)
+    target = canonical_number(number)
+    spend(public, scope, source, person.target)
+    spend(public, scope, source, target)
+    try:
+        return await desk.sessions.open(number, name, id_type, id_number)
+    except NotFound:
+        public.budgets.missed(source)
+        raise
+
+
+def admit_holder(half: OfficeHalf, scope: Scope, *, tight: bool = False) -> tuple[OfficeHouse, Session]:
+    """The holder behind `Authorization: Bearer hs_…`, about the certificate that `?certificate=` names, else the first.
+
+    With `tight` what a look-up costs is taken from the budgets of the asker and of the certificate.
+    Raises Unauthenticated, NotFound, OverBudget.
+    """
     values = [value for key, value in scope["headers"] if key == b"authorization"]
     scheme, _, text = values[0].decode("latin-1").strip().partition(" ") if len(values) == 1 else ("", "", "")
     if scheme.lower() != "bearer":
         raise Unauthenticated
     desk = half.opening.now()
-    return desk, desk.sessions.read(text.strip())
+    session = desk.sessions.read(text.strip()).choose(_place(scope["query_string"]))
+    if tight:
+        source = asker(scope, half.public.trusted_proxies)
+        spend(half.public.opening.now(), scope, source, session.number)
+    return desk, session
+
+
+def _place(query: bytes) -> int:
+    """Which of the session's certificates is meant, from 1. Raises NotFound."""
+    given = [part[12:] for part in query.split(b"&") if part.startswith(b"certificate=")] or [b"1"]
+    if len(given) != 1 or not given[0].isdigit() or len(given[0]) > 3:
+        raise NotFound
+    return int(given[0])
 
 
 def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
@@ -67,18 +105,16 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
     async def begin(request: Ask) -> Told:
         scope = request.scope
         given, _ = await read_json(half, scope, request.receive, SessionRequest)
-        public, source = half.public.opening.now(), asker(scope, half.public.trusted_proxies)
-        desk = half.opening.now()
-        person = desk.lookup.read_person(given.id_type, given.id_number, given.name)
-        spend(public, scope, source, person.target)
         try:
-            text, session = await desk.sessions.open(given.number, given.name, given.id_type, given.id_number)
+            text, session = await open_session(
+                half, scope, given.number, given.name, given.id_type, given.id_number
+            )
         except NotFound:
-            public.budgets.missed(source)
             return told(Reply(404, half.headers.json, miss_body(instant(utc_now()))))
         view = {
             "token": text,
             "number": session.number,
+            "numbers": session.numbers,
             "expires_at": instant(dt.datetime.fromtimestamp(session.until, dt.UTC)),
         }
         return told(half.json(view, 201))
@@ -90,13 +126,13 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
     @post("/api/v1/holder/shares", status_code=201)
     async def share(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = admit_holder(half, request.scope, tight=True)
         given, _ = await read_json(half, request.scope, request.receive, ShareRequest)
         return told(half.json(_link(half, await desk.links.make(session, given.days, given.label)), 201))
 
     @post("/api/v1/holder/shares/{share:str}/withdrawal", status_code=200)
     async def withdraw(request: Ask, share: Named) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = admit_holder(half, request.scope, tight=True)
         await read_body(request.scope, request.receive, limit=half.body_limit, timeout_s=half.body_timeout_s)
         return told(half.json(_link(half, await desk.links.withdraw(session, share))))
 
@@ -107,7 +143,7 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
     @put("/api/v1/holder/name-search", status_code=200)
     async def set_listed(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = admit_holder(half, request.scope, tight=True)
         given, _ = await read_json(half, request.scope, request.receive, ListedRequest)
         return told(half.json({"listed": await desk.choices.set_listed(session, given.listed)}))
 
@@ -116,7 +152,29 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         desk, session = admit_holder(half, request.scope)
         return told(half.json({"checks": await desk.choices.asked_about(session)}))
 
-    return [begin, shares, share, withdraw, listed, set_listed, checks]
+    @get("/api/v1/holder/document.pdf")
+    async def document(request: Ask) -> Told:
+        desk, session = admit_holder(half, request.scope, tight=True)
+        return told(document_file(half, await desk.files.document(session)))
+
+    @get("/api/v1/holder/document.png")
+    async def picture(request: Ask) -> Told:
+        desk, session = admit_holder(half, request.scope, tight=True)
+        return told(picture_file(half, await desk.files.picture(session)))
+
+    return [begin, shares, share, withdraw, listed, set_listed, checks, document, picture]
+
+
+def document_file(half: OfficeHalf, paper: Paper) -> Reply:
+    """The PDF as something to keep; its name is the number on it."""
+    disposition = f'attachment; filename="{paper.name}"'.encode()
+    headers = [*half.headers.cached("application/pdf", "no-store"), (b"content-disposition", disposition)]
+    return Reply(200, headers, paper.data)
+
+
+def picture_file(half: OfficeHalf, data: bytes) -> Reply:
+    """The picture for a phone, to be shown."""
+    return Reply(200, half.headers.cached("image/png", "no-store"), data)
 
 
 def _link(half: OfficeHalf, link: Link) -> dict[str, Any]:

@@ -55,5 +55,5 @@ def _shown(half: PublicHalf, scope: Scope, shown: Shown) -> Reply:
 def _miss(half: PublicHalf, scope: Scope) -> Reply:
     if not wants_page(header(scope, b"accept")):
         return Reply(404, half.headers.json_by_accept, miss_body(instant(utc_now())))
-    page = half.pages.render_miss(half.language(scope), host=half.host, asked="scan", checked_at=utc_now())
+    page = half.pages.render(half.language(scope), "holder_gone.html", host=half.host, here="")
     return Reply(404, half.headers.page, page)

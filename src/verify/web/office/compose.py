@@ -19,7 +19,8 @@ from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
 from verify.web.employers.routes import EMPLOYER_ROUTES
 from verify.web.holders.door import HOLDER_BODIES, holder_handlers
-from verify.web.holders.routes import HOLDER_ROUTES
+from verify.web.holders.pages_door import holder_page_handlers
+from verify.web.holders.routes import HOLDER_PAGE_ROUTES, HOLDER_ROUTES
 from verify.web.office import administration, changes
 from verify.web.office.administration import agency_handlers, credential_handlers, key_handlers
 from verify.web.office.batches_door import batch_handlers
@@ -78,11 +79,19 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *credential_handlers(half),
         *employer_handlers(half),
         *holder_handlers(half),
+        *holder_page_handlers(half),
         *case_handlers(half),
     ]
     return Composed(
         handlers,
-        (*OFFICE_ROUTES, *EMPLOYER_ROUTES, *ADMINISTRATION_ROUTES, *HOLDER_ROUTES, *CASE_ROUTES),
+        (
+            *OFFICE_ROUTES,
+            *EMPLOYER_ROUTES,
+            *ADMINISTRATION_ROUTES,
+            *HOLDER_ROUTES,
+            *HOLDER_PAGE_ROUTES,
+            *CASE_ROUTES,
+        ),
         BODIES | EMPLOYER_BODIES | HOLDER_BODIES | DESK_BODIES,
         [
             lambda: _issue_batches(house, opening),
