@@ -1,6 +1,7 @@
 """Employers' lists and receipts, holders' links and wishes: the same on both engines."""
 
 import datetime as dt
+import re
 
 import pytest
 from store_samples import issue
@@ -122,6 +123,36 @@ async def test_a_session_reaches_what_the_person_search_shows_and_the_certificat
     await store.write(lambda: set_listed(second, person, False, ORIGIN))
     assert await held(first, person, name) == [first]
     assert await held(second, person, b"x" * 16) == [second, first]
+
+
+async def test_whatever_misses_a_sign_in_asks_the_same_of_the_register(store: Store) -> None:
+    mine, other = await issue(store, "k", "l")
+    person, name = b"p" * 16, b"n" * 16
+    await store.write(lambda: _add_tags(mine, person, name))
+
+    async def asked(number: str, *tags: bytes) -> list[str]:
+        seen: list[str] = []
+
+        def traced() -> Program[list[str]]:
+            program = holdings(number, tags)
+            step = next(program)
+            while True:
+                seen.append(str(step))
+                try:
+                    step = program.send((yield step))
+                except StopIteration as end:
+                    return list(end.value)
+
+        assert await store.read(traced) == []
+        return [re.sub(r"b'[^']*'|'[^']*[0-9]{4,}'", "?", one) for one in seen]
+
+    misses = [
+        await asked(mine, b"x" * 16, name),  # another document
+        await asked(mine, b"x" * 16, b"y" * 16),  # another name: both tags hold it
+        await asked(other, person, b"y" * 16),  # another's number
+        await asked("S000044000456263999999", person, name),  # nobody's number
+    ]
+    assert len(misses[0]) == 1 and all(one == misses[0] for one in misses), misses
 
 
 async def test_a_receipt_is_remembered_and_counts_add_up(store: Store) -> None:
