@@ -108,7 +108,7 @@ def test_every_input_has_a_label_and_forms_put_nothing_into_an_address(name: str
         assert re.fullmatch(r"/(checks|reports/form)?\?lang=(zh|en)", form["action"] or "")
     for link in page.all("a"):
         assert re.fullmatch(
-            r"(/V/\w+|/agencies(/\w+)?|/reports|/objections|/imitations|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
+            r"(/V/\w+|/agencies(/\w+)?|/reports|/objections|/imitations|/holder|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
             link["href"] or "",
         )
 
