@@ -17,12 +17,14 @@ from loadtest.lookups import run_lookups
 from loadtest.papers import run_papers
 from loadtest.results import HERE, Results, Section, show
 from loadtest.run import Run
+from loadtest.servers import run_servers
 from loadtest.starting import run_start
 from loadtest.storm import run_storm
 
 Scenario = Callable[[Run], Section]
 
 SCENARIOS: dict[str, Scenario] = {
+    "servers": run_servers,
     "lookups-sqlite": run_lookups,
     "lookups-postgres": partial(run_lookups, engine="postgres"),
     "growth": run_growth,

@@ -1,8 +1,9 @@
-"""The floor: a bare ASGI application that answers every request with one constant, under the product's own flags.
+"""The floor: a bare application that answers every request with one constant.
 
-    python -m loadtest.floor PORT STATUS HEADERS_AND_BODY_FILE
+    python -m loadtest.floor PORT STATUS HEADERS_AND_BODY_FILE [SERVER]
 
-No route, no check, no database: nothing that answers over the same server in the same language can be faster.
+No route, no check, no database. SERVER is `granian` (ASGI, the floor of every look-up), `granian-rsgi`, `uvicorn`
+(with its httptools protocol) or `verify` (the product's own connections).
 """
 
 import asyncio
@@ -49,24 +50,56 @@ async def _live(receive: Any, send: Any) -> None:
         await asyncio.sleep(0)
 
 
-def serve(port: int) -> None:
-    """Serve until a signal, with every flag that `verify serve` sets."""
+class Rsgi:
+    """The same application for granian's own interface."""
+
+    def __init__(self) -> None:
+        """As its environment describes it."""
+        self._constant = msgspec.json.decode(Path(os.environ[FILE]).read_bytes(), type=Constant)
+        self._status = int(os.environ[STATUS])
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """One answer."""
+        protocol.response_bytes(self._status, self._constant.headers, self._constant.body)
+
+
+def create_rsgi() -> Rsgi:
+    """The factory that granian calls."""
+    return Rsgi()
+
+
+def serve(port: int, server: str = "granian") -> None:
+    """Serve until a signal, with the limits that `verify serve` sets as far as the server has them."""
+    if server.startswith("granian"):
+        _serve_granian(port, rsgi=server.endswith("rsgi"))
+    elif server == "uvicorn":
+        import uvicorn
+
+        uvicorn.run(
+            "loadtest.floor:create_app", factory=True, port=port, http="httptools", loop="uvloop", ws="none",
+            interface="asgi3", log_level="error", access_log=False, proxy_headers=False, server_header=False,
+        )  # fmt: skip
+    else:
+        from verify.web.http1.serve import serve as serve_ours
+
+        serve_ours("loadtest.floor:create_app", host="127.0.0.1", port=port)
+
+
+def _serve_granian(port: int, *, rsgi: bool) -> None:
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
-    from verify.cli.service import BACKLOG, BACKPRESSURE, HEADER_BYTES, HEADER_READ_MS
-
     Granian(
-        "loadtest.floor:create_app", factory=True, address="127.0.0.1", port=port, interface=Interfaces.ASGI,
-        loop=Loops.uvloop, http=HTTPModes.http1, workers=1, websockets=False, backlog=BACKLOG,
-        backpressure=BACKPRESSURE,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MS, max_buffer_size=HEADER_BYTES),
+        "loadtest.floor:create_rsgi" if rsgi else "loadtest.floor:create_app", factory=True, address="127.0.0.1",
+        port=port, interface=Interfaces.RSGI if rsgi else Interfaces.ASGI, loop=Loops.uvloop, http=HTTPModes.http1,
+        workers=1, websockets=False, backlog=2048, backpressure=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 << 10),
         log_access=False, log_level=LogLevels.warning,
     ).serve()  # fmt: skip
 
 
 if __name__ == "__main__":
     os.environ[STATUS], os.environ[FILE] = sys.argv[2:4]
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *sys.argv[4:])

@@ -54,8 +54,8 @@ def run_lookups(run: Run, engine: str = "sqlite") -> Section:
     section = Section(
         f"lookups-{engine}",
         f"Look-ups, {site.engine}, {site.count:,} certificates, one worker",
-        "Every answer includes the fresh look at the ledger head. The floor is a bare ASGI application on granian with "
-        "the product's own flags that sends a constant body of the same size with a content type; *same headers* sends "
+        "Every answer includes the fresh look at the ledger head. The floor is a bare ASGI application on granian "
+        "that sends a constant body of the same size with a content type; *same headers* sends "
         "the product's whole header list too. Ratios are medians over rounds in turn.",
     )
     with product(site, role="public" if engine == "sqlite" else "all") as service:
@@ -76,7 +76,7 @@ def _chosen(run: Run, engine: str) -> list[Kind]:
 
 def _measure(run: Run, site: Site, service: Service, kind: Kind, section: Section) -> None:
     lines = kind.lines(site.count)
-    first = asyncio.run(_first(service, lines[0], kind))
+    first = asyncio.run(first_answer(service, lines[0], kind))
     plain = Constant(PLAIN[kind.accept], first.body)
     with ExitStack() as stack:
         bare = stack.enter_context(floor(plain, kind.status))
@@ -165,7 +165,8 @@ async def _steady_checked(
     return await load, right
 
 
-async def _first(service: Service, line: str, kind: Kind) -> Answer:
+async def first_answer(service: Service, line: str, kind: Kind) -> Answer:
+    """What the service says to one line of a file of requests."""
     path, _, body = line.partition("\t")
     async with connect(service.port) as caller:
         return await caller.ask(post(path, body.encode()) if body else get(path, accept=kind.accept))

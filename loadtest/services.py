@@ -64,14 +64,19 @@ def product(
 
 @contextlib.contextmanager
 def floor(
-    constant: Constant, status: int = 200, *, name: str = "bare ASGI", core: int = SERVER_CORE
+    constant: Constant,
+    status: int = 200,
+    *,
+    name: str = "bare ASGI",
+    core: int = SERVER_CORE,
+    server: str = "granian",
 ) -> Iterator[Service]:
     """The bare application of `floor`, with a constant answer."""
     with tempfile.NamedTemporaryFile(prefix="floor-", suffix=".json") as file:
         file.write(msgspec.json.encode(constant))
         file.flush()
         port = free_port()
-        command = [sys.executable, "-m", "loadtest.floor", str(port), str(status), file.name]
+        command = [sys.executable, "-m", "loadtest.floor", str(port), str(status), file.name, server]
         with _running(name, command, _plain_environment(), port, "/", core, any_status=True) as one:
             yield one
 

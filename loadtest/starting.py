@@ -14,7 +14,7 @@ def run_start(run: Run) -> Section:
     section = Section(
         "start",
         "Cold start of a node",
-        "From starting the command to the first 200 of `/readyz` (interpreter, imports, granian's worker, database "
+        "From starting the command to the first 200 of `/readyz` (interpreter, imports, the server, database "
         "checks, the last thousand ledger rows, keys that sign and verify), and to the first answer that was checked.",
     )
     for engine in ("sqlite",) if run.quick else ("sqlite", "postgres"):

@@ -196,7 +196,7 @@ if ctypes.CDLL(None, use_errno=True).prctl({PR_SET_MDWE}, 1, 0, 0, 0):
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 WORK = """
-import asyncio, verify.web.app, granian, uvloop
+import asyncio, verify.web.app, verify.web.http1.serve, uvloop
 from verify.documents.press import Press
 from verify.documents.qr import read_qr, render_qr_png
 from verify.proof.keys import generate_p256

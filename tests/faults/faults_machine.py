@@ -155,11 +155,9 @@ class StaleNode(Node):
 
     def command(self) -> list[str]:
         """The same server with another application."""
-        served = ["--factory", "faults_ttl_node:create_app", "--port", str(self.port)]
         self.environment["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT / 'tests' / 'faults'}"
-        return [
-            sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws", *served,
-        ]  # fmt: skip
+        served = f"serve('faults_ttl_node:create_app', host='127.0.0.1', port={self.port})"
+        return [sys.executable, "-c", f"from verify.web.http1.serve import serve; {served}"]
 
 
 def _line(pid: int) -> bytes:

@@ -71,7 +71,7 @@ def test_only_the_named_rooms_touch_the_outside() -> None:
     owners = {
         "cryptography": {"proof"}, "cbor2": {"proof"}, "PIL": {"documents"}, "qrcode": {"documents"},
         "typst": {"documents"}, "zxingcpp": {"documents"}, "apsw": {"store"}, "redis": {"lookup"},
-        "litestar": {"web"}, "minijinja": {"web"}, "click": {"cli"}, "rich": {"cli"}, "granian": {"cli", "web"},
+        "litestar": {"web"}, "minijinja": {"web"}, "click": {"cli"}, "rich": {"cli"}, "uvicorn": {"web"}, "httptools": {"web"},
     }  # fmt: skip
     found = []
     for path in (ROOT / "src/verify").rglob("*.py"):

@@ -200,7 +200,7 @@ def test_head_is_a_get_without_a_body(server: Server, path: str) -> None:
         ("POST", "/V/0000000000000000", "GET, HEAD, OPTIONS"),
         ("PUT", "/livez", "GET, HEAD, OPTIONS"),
         ("PATCH", "/api/v1/agencies", "GET, HEAD, OPTIONS, POST"),
-        ("BREW", "/trust.json", "GET, HEAD, OPTIONS"),
+        ("PROPFIND", "/trust.json", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_a_method_that_an_address_does_not_know_is_405_with_allow(

@@ -1,4 +1,4 @@
-"""A real server over a real database: granian as a subprocess, agencies, keys and certificates made beforehand."""
+"""A real server over a real database: the service as a subprocess, agencies, keys and certificates made beforehand."""
 
 import asyncio
 import contextlib
@@ -168,16 +168,14 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(installation: Installation, factory: str = "create_app", **settings: str) -> Iterator[Server]:
-    """The installation behind granian, until the end of the block."""
+    """The installation behind its server, until the end of the block."""
     port = free_port()
     log = installation.folder / f"server-{port}.log"
     own = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
     changed = {f"VERIFY_{name.upper()}": value for name, value in settings.items()}
     environment = own | installation.environment | changed | {"PYTHONPATH": str(ROOT / "src")}
-    command = [
-        sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws",
-        "--port", str(port), "--factory", f"verify.web.app:{factory}",
-    ]  # fmt: skip
+    starting = f"from verify.web.http1.serve import serve; serve('verify.web.app:{factory}', host='127.0.0.1', port={port})"
+    command = [sys.executable, "-c", starting]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, env=environment, cwd=installation.folder, stdout=out, stderr=out, start_new_session=True

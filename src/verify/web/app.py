@@ -1,6 +1,6 @@
 """The ASGI applications that the server loads: the public's half, the office's half, or both in one process.
 
-    granian --interface asgi --loop uvloop --factory verify.web.app:create_app
+    serve("verify.web.app:create_app", host=…, port=…)     # http1/serve.py; any ASGI server can run it
 
 The office's modules are loaded only by a process that has that role, so that a public node cannot reach a
 signing key even by mistake.

@@ -1,10 +1,23 @@
 """Header lists, made once: what every answer carries, whatever its status and whoever made it."""
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from verify.web.pages import PAGE_POLICY
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+class Made(Headers):
+    """A list that is never changed, with the bytes that it is sent as."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Of these pairs."""
+        super().__init__(pairs)
+        self.block = b"".join(b"%b: %b\r\n" % pair for pair in self)
+
 
 DATA_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The Content-Security-Policy of everything that is no page: it may load and run nothing."""
@@ -36,13 +49,15 @@ class HeaderLists:
         always = (*_ALWAYS, _HSTS) if https else _ALWAYS
         policy = (b"content-security-policy", DATA_POLICY.encode())
         page_policy = (b"content-security-policy", PAGE_POLICY.encode())
-        self.security: Headers = [*always, policy]
+        self.security: Headers = Made([*always, policy])
         """What the front adds to an answer that another part made."""
-        self.json: Headers = [JSON_TYPE, NO_STORE, *self.security]
-        self.problem: Headers = [PROBLEM_TYPE, NO_STORE, VARY, *self.security]
-        self.page: Headers = [HTML_TYPE, NO_STORE, VARY, *always, page_policy]
-        self.plain: Headers = [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, *self.security]
-        self.json_by_accept: Headers = [JSON_TYPE, NO_STORE, VARY, *self.security]
+        self.json: Headers = Made([JSON_TYPE, NO_STORE, *self.security])
+        self.problem: Headers = Made([PROBLEM_TYPE, NO_STORE, VARY, *self.security])
+        self.page: Headers = Made([HTML_TYPE, NO_STORE, VARY, *always, page_policy])
+        self.plain: Headers = Made(
+            [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, *self.security]
+        )
+        self.json_by_accept: Headers = Made([JSON_TYPE, NO_STORE, VARY, *self.security])
 
     def script(self, policy: str) -> Headers:
         """Headers of a script that always has the same address: asked for again each time, under its own
