@@ -64,7 +64,9 @@
     if (pins && list.sequence < pins.sequence) throw Proof.refuse("older-list");
     const age = Proof.ageOf(list, Date.now());
     if (age === null) throw Proof.refuse("clock");
-    keep(PINS, { roots: Proof.rootsOf(list), sequence: list.sequence, seq: pins ? pins.seq : 0 });
+    keep(PINS, {
+      roots: Proof.rootsOf(list), sayers: Proof.sayersOf(list), sequence: list.sequence, seq: pins ? pins.seq : 0,
+    });
     return Object.assign(list, { ageMs: age, expired: age > list.max_age_s * 1000 });
   }
 
@@ -99,7 +101,10 @@
 
   async function openManifest(text) {
     const pins = recall(PINS);
-    const manifest = await Proof.openJws(text, pins.roots, "status-pack+jws");
+    const sayers = pins.sayers || [];
+    const manifest = await Proof.openJws(text, sayers.map((key) => key.jwk), "status-pack+jws");
+    const sayer = sayers.find((key) => key.kid === Proof.kidOf(text));
+    if (Proof.standing(sayer, new Date(manifest.issued_at)) !== "in-force") throw Proof.refuse("other-root");
     if (manifest.seq < (pins.seq || 0)) throw Proof.refuse("older-list");
     const age = Proof.ageOf(manifest, Date.now());
     if (age === null) throw Proof.refuse("clock");
@@ -121,7 +126,7 @@
   }
 
   // Brings the kept pack to the newest one: by a delta where there is one, else whole. Either way its digest is the
-  // one that the root signed.
+  // one that was signed.
   async function refreshPack(kept) {
     const text = await (await load("/packs/status.json")).text();
     const manifest = await openManifest(text);

@@ -186,10 +186,18 @@
     return root.crypto.subtle.verify(ECDSA, key, signature, message);
   }
 
+  function headerOf(jws) {
+    return JSON.parse(new TextDecoder().decode(fromBase64url(jws.protected)));
+  }
+
+  function kidOf(text) {
+    return headerOf(JSON.parse(text)).kid;
+  }
+
   // A flattened JWS as JSON text, signed by one of `roots` (public JWKs): its payload.
   async function openJws(text, roots, type) {
     const jws = JSON.parse(text);
-    const header = JSON.parse(new TextDecoder().decode(fromBase64url(jws.protected)));
+    const header = headerOf(jws);
     need(header.alg === "ES256" && header.typ === type && !header.crit);
     let rootKey = null;
     for (const jwk of roots) if ((await thumbprint(jwk)).slice(0, 8) === header.kid) rootKey = jwk;
@@ -205,6 +213,12 @@
 
   function rootsOf(list) {
     return list.keys.filter((k) => k.purpose === "root" && k.state !== "compromised").map((k) => k.jwk);
+  }
+
+  // The operator's keys for daily statements: the root names them in the trust list and signs nothing else.
+  function sayersOf(list) {
+    const own = list.keys.filter((k) => k.purpose === "statement" && k.owner === "operator" && k.alg === "ES256");
+    return own.filter((k) => !k.compromised_at);
   }
 
   // How old a signed list is; null when it comes from the future.
@@ -243,7 +257,7 @@
   }
 
   root.Proof = {
-    decodeDigits, parseToken, openJws, claimedRoots, rootsOf, ageOf, standing, checkToken, thumbprint, sha256,
+    decodeDigits, parseToken, openJws, claimedRoots, kidOf, rootsOf, sayersOf, ageOf, standing, checkToken, thumbprint, sha256,
     toBase64url, fromBase64url, refuse,
   };
 })(typeof self === "undefined" ? globalThis : self);

@@ -183,6 +183,7 @@ class World:
 
     async def _populate(self) -> None:
         await self.add_key("operator", Words("运营方", "Operator"), KeyPurpose.ROOT)
+        await self.add_key("operator", Words("运营方", "Operator"), KeyPurpose.STATEMENT)
         await self.add_agency(SKILL, Kind.SKILL_LEVEL, "岭南技能评价中心", "Lingnan Skills Assessment Centre")
         await self.add_agency(
             QUALIFICATION, Kind.QUALIFICATION, "江南职业技能鉴定所", "Jiangnan Testing Station"

@@ -17,7 +17,7 @@ def test_init_asks_for_nothing_and_changes_nothing_the_second_time(bare: Shell) 
     second = bare.json("init")
     assert not any(step["fresh"] for step in second)
     assert {path: path.read_bytes() for path in bare.folder.rglob("*.pem")} == before
-    assert len(bare.json("key", "list")) == 2
+    assert len(bare.json("key", "list")) == 3
 
 
 def test_every_secret_file_is_for_one_user(bare: Shell) -> None:

@@ -22,7 +22,7 @@ from verify.issuance.issue import Issued
 from verify.lookup.check import Checker
 from verify.lookup.scan import Lookup
 from verify.office.credentials import Credentials
-from verify.office.trust import root_in_use
+from verify.office.trust import statement_in_use
 from verify.proof.http_signature import content_digest
 from verify.proof.public import PublicKey, load_public
 from verify.proof.signer import sign_and_read_back
@@ -43,7 +43,7 @@ class Signer:
         self.used: list[PublicKey] = []
 
     async def sign(self, make: Callable[[PublicKey], bytes]) -> tuple[bytes, bytes]:
-        key = root_in_use(await self.world.store.read(list_keys))
+        key = statement_in_use(await self.world.store.read(list_keys))
         self.used.append(key)
         message = make(key)
         (signature,) = await sign_and_read_back(self.world.open_signer(key.kid), key, [message])

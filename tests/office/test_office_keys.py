@@ -35,7 +35,7 @@ async def test_opening_the_root_twice_makes_one_root(rooted: Office) -> None:
     before = await rooted.keys.list_keys()
     await rooted.keys.open_root(Words("别的", "other"), actor="t")
     assert await rooted.keys.list_keys() == before
-    assert {key.purpose for key in before} == {KeyPurpose.ROOT, KeyPurpose.LOG}
+    assert {key.purpose for key in before} == {KeyPurpose.ROOT, KeyPurpose.STATEMENT, KeyPurpose.LOG}
     assert all(key.state is KeyState.ACTIVE for key in before)
 
 

@@ -40,9 +40,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def key_store(world: World, tmp_path: Path) -> KeyStore:
     keys = await world.store.read(register.list_keys)
-    root = next(key for key in keys if key.purpose is KeyPurpose.ROOT)
     store = KeyStore(tmp_path / "keys", PASSPHRASE)
-    store.add(world.pairs[root.kid])
+    for key in keys:
+        if key.purpose is KeyPurpose.STATEMENT:
+            store.add(world.pairs[key.kid])
     return store
 
 

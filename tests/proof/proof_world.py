@@ -30,6 +30,7 @@ PASSPHRASE = "correct horse battery"
 
 PAIR: KeyPair = generate_p256()
 ROOT: KeyPair = generate_p256()
+STATEMENT: KeyPair = generate_p256()
 INTEGRITY: KeyPair = generate_ed25519()
 
 
@@ -43,6 +44,7 @@ def record(pair: KeyPair, purpose: KeyPurpose = KeyPurpose.TOKEN, owner: str = A
 PUBLIC = record(PAIR)
 ROOT_PUBLIC = record(ROOT, KeyPurpose.ROOT, "operator")
 KEYS = {PUBLIC.kid: PUBLIC}
+STATEMENT_PUBLIC = record(STATEMENT, KeyPurpose.STATEMENT, "operator")
 ROOTS = {ROOT_PUBLIC.kid: ROOT_PUBLIC}
 
 

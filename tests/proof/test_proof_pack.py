@@ -4,14 +4,15 @@ import datetime as dt
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proof_world import NOW, ROOT, ROOT_PUBLIC, ROOTS
+from proof_world import NOW, PAIR, PUBLIC, ROOT, ROOT_PUBLIC, STATEMENT, STATEMENT_PUBLIC, record
 
 from javascript import run_script
 from verify.errors import BadSignature, Invalid, ProofFailed, UnknownKey, Unreadable, VerifyError
-from verify.proof.keys import generate_p256
+from verify.proof.keys import KeyPair, generate_p256
 from verify.proof.pack import (
     Delta,
     DeltaFile,
@@ -34,7 +35,9 @@ from verify.proof.pack import (
     manifest_signing_input,
     verify_manifest,
 )
+from verify.proof.public import KeyPurpose, PublicKey, by_kid
 from verify.proof.signer import SoftSigner
+from verify.proof.window import KeyMove, move_key
 
 DAY_S = 24 * 3600
 PREFIXES = ("S000035000123243", "S000035000123244", "S000035000123253", "Y00019900000126T", "26010110010")
@@ -159,8 +162,15 @@ def test_one_percent_of_a_hundred_thousand_costs_about_a_byte_each() -> None:
 
 
 def signed(payload: bytes) -> bytes:
-    signature = SoftSigner(ROOT).sign_now(manifest_signing_input(ROOT_PUBLIC, payload))
-    return assemble_manifest(ROOT_PUBLIC, payload, signature)
+    return signed_by(STATEMENT, STATEMENT_PUBLIC, payload)
+
+
+def signed_by(pair: KeyPair, key: PublicKey, payload: bytes) -> bytes:
+    signature = SoftSigner(pair).sign_now(manifest_signing_input(key, payload))
+    return assemble_manifest(key, payload, signature)
+
+
+KEYS = by_kid((ROOT_PUBLIC, STATEMENT_PUBLIC, PUBLIC))
 
 
 OLD = pack_of({PREFIXES[0]: (1000, {5: Listed.REVOKED, 9: Listed.SUSPENDED})}, seq=1)
@@ -170,7 +180,7 @@ PAYLOAD = build_manifest(NEW, [(encode_pack(OLD), DELTA)])
 
 
 def test_a_manifest_names_its_files_and_is_refused_when_it_steps_back_or_is_not_ours() -> None:
-    manifest = verify_manifest(signed(PAYLOAD), ROOTS, now=NOW, seen_seq=4)
+    manifest = verify_manifest(signed(PAYLOAD), KEYS, now=NOW, seen_seq=4)
     full = encode_pack(NEW)
     assert manifest.full == PackFile(digest(full), len(full))
     assert manifest.deltas == (DeltaFile(digest(encode_pack(OLD)), digest(DELTA), len(DELTA)),)
@@ -183,19 +193,32 @@ def test_a_manifest_names_its_files_and_is_refused_when_it_steps_back_or_is_not_
         (ProofFailed, {"now": NOW - dt.timedelta(hours=1)}),
     ):
         with pytest.raises(refused):
-            verify_manifest(signed(PAYLOAD), ROOTS, **arguments)
+            verify_manifest(signed(PAYLOAD), KEYS, **arguments)
     with pytest.raises(UnknownKey):
         verify_manifest(signed(PAYLOAD), {}, now=NOW)
-    stranger = SoftSigner(generate_p256()).sign_now(manifest_signing_input(ROOT_PUBLIC, PAYLOAD))
+    stranger = SoftSigner(generate_p256()).sign_now(manifest_signing_input(STATEMENT_PUBLIC, PAYLOAD))
     with pytest.raises(BadSignature):
-        verify_manifest(assemble_manifest(ROOT_PUBLIC, PAYLOAD, stranger), ROOTS, now=NOW)
+        verify_manifest(assemble_manifest(STATEMENT_PUBLIC, PAYLOAD, stranger), KEYS, now=NOW)
+
+
+def test_no_key_of_another_purpose_owner_or_time_signs_a_manifest() -> None:
+    agency = record(STATEMENT, KeyPurpose.STATEMENT, "S000044000456")
+    late = move_key(STATEMENT_PUBLIC, KeyMove.COMPROMISE, NOW + dt.timedelta(days=1))
+    ended = msgspec.structs.replace(STATEMENT_PUBLIC, active_to=NOW - dt.timedelta(days=1))
+    unopened = msgspec.structs.replace(STATEMENT_PUBLIC, active_from=None)
+    for pair, key in ((ROOT, ROOT_PUBLIC), (PAIR, PUBLIC)):
+        with pytest.raises(UnknownKey):
+            verify_manifest(signed_by(pair, key, PAYLOAD), KEYS, now=NOW)
+    for key in (agency, late, ended, unopened):
+        with pytest.raises(UnknownKey):
+            verify_manifest(signed(PAYLOAD), by_kid([key]), now=NOW)
 
 
 @given(st.binary(max_size=60))
 def test_a_hostile_manifest_is_refused(data: bytes) -> None:
     for bad in (data, signed(data)):
         with pytest.raises(VerifyError):
-            verify_manifest(bad, ROOTS, now=NOW)
+            verify_manifest(bad, KEYS, now=NOW)
 
 
 # --- JavaScript -----------------------------------------------------------------------------------------

@@ -59,15 +59,16 @@ def public(pair: KeyPair, purpose: KeyPurpose, owner: str, name: Words) -> Publi
     return move_key(pending, KeyMove.ACTIVATE, NOW - 30 * DAY)
 
 
-ROOT, PAIR, STOLEN, STRANGER = (generate_p256() for _ in range(4))
+ROOT, SAYER, PAIR, STOLEN, STRANGER = (generate_p256() for _ in range(5))
 ROOT_KEY = public(ROOT, KeyPurpose.ROOT, "operator", Words("运营者", "Operator"))
+SAYER_KEY = public(SAYER, KeyPurpose.STATEMENT, "operator", Words("运营者", "Operator"))
 KEY = public(PAIR, KeyPurpose.TOKEN, AGENCY, Words("鼓楼职业技能评价中心", "Gulou Assessment Centre"))
 STOLEN_KEY = move_key(
     public(STOLEN, KeyPurpose.TOKEN, AGENCY, Words("失钥机构", "Careless Agency")),
     KeyMove.COMPROMISE,
     NOW - 5 * DAY,
 )
-KEYS = (ROOT_KEY, KEY, STOLEN_KEY)
+KEYS = (ROOT_KEY, SAYER_KEY, KEY, STOLEN_KEY)
 
 
 def token_digits(pair: KeyPair = PAIR, *, signer: KeyPair | None = None, **changes: Any) -> str:
@@ -106,14 +107,14 @@ class Site:
         self.origin = ""
         self.publish(pack(10, {}))
 
-    def publish(self, new: Pack, *bases: Pack) -> None:
+    def publish(self, new: Pack, *bases: Pack, signer: KeyPair = SAYER, key: PublicKey = SAYER_KEY) -> None:
         """A new status pack, with deltas from `bases`."""
         steps = [(encode_pack(base), encode_delta(diff_packs(base, new))) for base in bases]
         files = [encode_pack(new), *(delta for _, delta in steps)]
         self.packs |= {digest(file): file for file in files}
         payload = build_manifest(new, steps)
-        signature = SoftSigner(ROOT).sign_now(manifest_signing_input(ROOT_KEY, payload))
-        self.manifest = assemble_manifest(ROOT_KEY, payload, signature)
+        signature = SoftSigner(signer).sign_now(manifest_signing_input(key, payload))
+        self.manifest = assemble_manifest(key, payload, signature)
 
     def reply(self, path: str, query: str) -> tuple[str, bytes, str] | None:
         """Content type, body and policy for a path."""

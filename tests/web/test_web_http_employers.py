@@ -170,6 +170,33 @@ def test_a_receipt_says_later_what_was_said_then_and_what_holds_now(place: Place
     assert HOLDER not in json.dumps(payload) and resident_id(7) not in receipt
 
 
+def test_the_page_tells_what_a_receipt_or_signed_list_says(place: Place) -> None:
+    number = place.made.numbers[9]
+    rows = f"number,name\n{number},{HOLDER}\n".encode()
+    headers = {"content-type": "text/csv", "idempotency-key": "page"}
+    with place.server.client(place.key) as client, place.server.client(accept="text/html") as anybody:
+        receipt = client.post("/api/v1/receipts", json={"number": number, "name": HOLDER}).json()["receipt"]
+        miss = client.post("/api/v1/receipts", json={"number": number, "name": "别人"}).json()["receipt"]
+        at = client.post("/api/v1/employer-checks", content=rows, headers=headers).headers["location"]
+        _done(client, at)
+        signed = client.get(f"{at}/signature").text
+        lines = client.get(f"{at}/results", headers={"accept": "application/x-ndjson"}).content
+        pages = {
+            name: anybody.post("/checks?lang=en", files={"file": (f"{name}.jwt", text.encode())})
+            for name, text in (("receipt", receipt), ("miss", miss), ("list", signed))
+        }
+        data = anybody.post("/api/v1/checks", json={"token": signed}).json()
+    assert all(page.status_code == 200 for page in pages.values())
+    assert "is-valid" in pages["receipt"].text and EMPLOYER in pages["receipt"].text
+    assert "Then: Valid; now: Valid" in pages["receipt"].text
+    assert "is-unknown" in pages["miss"].text and "Result then" in pages["miss"].text
+    assert "is-authentic" in pages["list"].text and EMPLOYER in pages["list"].text
+    digest = hashlib.sha256(lines).hexdigest()
+    assert digest in pages["list"].text and data["results"]["results_sha256"] == digest
+    assert data["verdict"] == "unavailable" and all(one["outcome"] != "failed" for one in data["checks"])
+    assert HOLDER not in "".join(page.text for page in pages.values())
+
+
 @pytest.mark.parametrize("route", EMPLOYER_ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_only_an_employers_key_opens_the_employers_door(place: Place, route: Route) -> None:
     path = re.sub(r"{(\w+)}", "ec_0", route.path)

@@ -5,17 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from phone_world import (
     CODE,
     DAY,
+    KEY,
     KEYS,
     NAME,
     NOW,
     NUMBER,
     OTHER_CODE,
+    PAIR,
     PREFIX,
+    ROOT,
+    ROOT_KEY,
+    SAYER,
+    SAYER_KEY,
     STOLEN,
+    STOLEN_KEY,
     STRANGER,
     Site,
     pack,
@@ -32,6 +40,7 @@ from verify.errors import Words
 from verify.proof.keys import generate_p256
 from verify.proof.pack import Listed, digest, encode_pack
 from verify.proof.public import KeyPurpose
+from verify.proof.window import KeyMove, move_key
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -334,6 +343,28 @@ def test_lists_that_the_root_did_not_sign_are_not_kept(phone: BrowserContext, si
     site.trust = trust_list(9, root=STRANGER)
     scan(phone, site, token_digits()).close()
     assert verdict(offline(phone, site, token_digits())) == "is-authentic"
+
+
+@pytest.mark.parametrize("who", ["root", "agency", "compromised", "ended", "unknown"])
+def test_a_status_pack_counts_only_when_the_statement_key_in_force_signed_it(
+    phone: BrowserContext, site: Site, who: str
+) -> None:
+    key = SAYER_KEY
+    if who == "compromised":
+        key = move_key(SAYER_KEY, KeyMove.COMPROMISE, NOW + DAY)
+    if who == "ended":
+        key = move_key(SAYER_KEY, KeyMove.RETIRE, NOW - DAY)
+    site.trust = trust_list(4, keys=(ROOT_KEY, key, KEY, STOLEN_KEY))
+    unknown = msgspec.structs.replace(SAYER_KEY, kid=STRANGER.kid)
+    signers = {"root": (ROOT, ROOT_KEY), "agency": (PAIR, KEY), "unknown": (STRANGER, unknown)}
+    signer, named = signers.get(who, (SAYER, SAYER_KEY))
+    site.publish(pack(11, {NUMBER: Listed.REVOKED}), signer=signer, key=named)
+    page = phone.new_page()
+    page.goto(site.origin + "/")
+    page.locator("html[data-settled]").wait_for(state="attached")
+    assert page.evaluate("document.documentElement.dataset.settled") == "no"
+    page = offline(phone, site, token_digits())
+    assert verdict(page) == "is-authentic"  # of no pack at all: never "revoked", never "as of"
 
 
 def test_the_worker_keeps_no_answer_and_the_search_page_tells_that_there_is_no_network(

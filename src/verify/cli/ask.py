@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
 import secrets
 import sys
@@ -73,12 +74,20 @@ def lookup(number: str, name: str | None, server: str | None, as_json: bool) -> 
 @click.option("--trust", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A trust.json.")
 @click.option("--offline", is_flag=True, help="Ask no register; needs --trust.")
 @click.option("--server", metavar="URL", help="Ask this service; left out: the register of this machine.")
+@click.option(
+    "--results",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The NDJSON file of a list.",
+)
 @errand.json_option
-def check(what: str, trust: Path | None, offline: bool, server: str | None, as_json: bool) -> None:
+def check(
+    what: str, trust: Path | None, offline: bool, server: str | None, results: Path | None, as_json: bool
+) -> None:
     """Check what somebody shows: each check by name, one verdict. Exit code 0 only for `valid`.
 
     The PDF (its signature, changes since, its page), a PNG or JPEG with a QR code, the code's address, the
-    token's digits, a scan code, a credential; `-` reads standard input. Offline it never says more than
+    token's digits, a scan code, a credential, a receipt, the signature of a list (with --results its file is
+    compared); `-` reads standard input. Offline it never says more than
     "authentic; status not checked since …".
 
     \b
@@ -99,10 +108,14 @@ def check(what: str, trust: Path | None, offline: bool, server: str | None, as_j
         report = _report(errand.in_public(lambda house: check_paper(house, pdf)))
     else:
         report = _report(errand.in_public(lambda house: house.checker.check(content)))
+    if results is not None:
+        _compare(report, results)
     if as_json:
         errand.put_json(report)
     else:
         put_report(report)
+    if results is not None and report["results"]["file"] == "same":
+        return
     if report["verdict"] != Verdict.VALID:
         raise SystemExit(errand.BAD_NEWS)
 
@@ -163,6 +176,17 @@ def _pdf_in(what: str) -> bytes | None:
     return data
 
 
+def _compare(report: dict[str, Any], file: Path) -> None:
+    """Add whether the file is the one that the signature names. Raises Malformed for no signature of a list."""
+    told = report.get("results")
+    if told is None:
+        what = Words("所核验的不是批量查验的签名。", "What was checked is no good signature of a list.")
+        raise Malformed(what, hint="verify check signature.jwt --results results.ndjson")
+    with file.open("rb") as body:
+        digest = hashlib.file_digest(body, "sha256").hexdigest()
+    told["file"] = "same" if digest == told["results_sha256"] else "different"
+
+
 def put_answer(answer: dict[str, Any]) -> None:
     """One answer as text."""
     certificate, holder = answer.get("certificate", {}), answer.get("holder", {})
@@ -193,11 +217,13 @@ def put_report(report: dict[str, Any]) -> None:
     receipt = report.get("receipt")
     if receipt:
         now = {one["number"]: one["verdict"] for one in receipt["now"]}
-        said = [(one["number"], one["verdict"], now[one["number"]]) for one in receipt["then"]]
+        said = [(one["number"], one["verdict"], now.get(one["number"])) for one in receipt["then"]]
         errand.put_pairs(
             {"given to": receipt["employer"], "as of": receipt["as_of"], "ledger": receipt["seq"]}
         )
         errand.put_table(("certificate", "then", "now"), said)
+    if results := report.get("results"):
+        errand.put_pairs({name.replace("_", " "): value for name, value in results.items()})
 
 
 def _named(value: object) -> object:

@@ -28,7 +28,7 @@ def key() -> None:
 @click.option("--activate", is_flag=True, help="Put into use at once.")
 @errand.json_option
 def create_key(owner: str, purpose: str | None, activate: bool, as_json: bool) -> None:
-    """Make keys for an agency, or for `operator` with --purpose root or log.
+    """Make keys for an agency, or for `operator` with --purpose root, statement or log.
 
     The private half stays in the key store, encrypted, mode 0600. A new key is pending: it signs nothing before
     it is activated, and the trust list announces it meanwhile.
@@ -40,7 +40,9 @@ def create_key(owner: str, purpose: str | None, activate: bool, as_json: bool) -
 
     async def go(office: Office) -> list[PublicKey]:
         if purpose is None and owner == OPERATOR:
-            raise Invalid(Words("请用 --purpose root 或 log。", "Say --purpose root or --purpose log."))
+            raise Invalid(
+                Words("请用 --purpose root、statement 或 log。", "Say --purpose root, statement or log.")
+            )
         if purpose is None:
             made = await office.keys.create_pair(owner, actor=errand.actor())
         else:

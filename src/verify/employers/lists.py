@@ -44,6 +44,7 @@ from verify.store.employers import (
     drop_rows,
     find_check,
     finish_questions,
+    keep_digest,
     open_check,
     unfinished_checks,
     waiting_questions,
@@ -199,15 +200,18 @@ class Lists:
     async def sign(self, check_id: str, credential: Credential) -> str:
         """The signed statement about the finished list, a compact JWS that names the file by its digest.
 
+        The digest is kept before it is signed, so that the signature can be checked after the results are dropped.
         Raises as `whole`, and BadKey.
         """
         check, lines = await self.whole(check_id, credential)
         assert check.done_at is not None  # `whole` gives finished ones only
+        digest = hashlib.sha256(lines)
+        await self._store.write(partial(keep_digest, check.id, digest.digest()))
         payload = _encode(
             ResultList(
                 iss=self._public_url, jti=check.id, iat=int(check.done_at.timestamp()),
                 employer=credential.name, total=check.total, found=check.found, missed=check.missed,
-                failed=check.failed, results_sha256=hashlib.sha256(lines).hexdigest(),
+                failed=check.failed, results_sha256=digest.hexdigest(),
             )
         )  # fmt: skip
         message, signature = await self._signer.sign(

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -32,16 +33,28 @@ from verify.lookup.answer import MESSAGES, Agency, full_bytes, full_entry, insta
 from verify.lookup.presented import Presented, differences, parse_presented
 from verify.proof.credential import verify_jws
 from verify.proof.public import PublicKey
-from verify.proof.receipt import Receipt, is_receipt, read_receipt, receipt_kid, verify_receipt
+from verify.proof.receipt import (
+    RECEIPT_TYPE,
+    Receipt,
+    ResultList,
+    read_receipt,
+    read_result_list,
+    statement_kid,
+    statement_type,
+    verify_receipt,
+    verify_result_list,
+)
 from verify.proof.sealing import DataKeys
 from verify.proof.token import verify_token
 from verify.proof.trust import TrustList
 from verify.proof.window import Standing, standing
-from verify.store.contract import Store
-from verify.store.employers import Kept, read_kept
+from verify.store.contract import Program, Store
+from verify.store.employers import Kept, read_kept, read_signed_list
 from verify.store.journal import to_micros
 from verify.store.personal import unseal_credential, unseal_personal, unseal_token
 from verify.store.reads import Proven, read_proven
+
+T = TypeVar("T")
 
 
 class Outcome(StrEnum):
@@ -71,7 +84,9 @@ class Report(msgspec.Struct, frozen=True):
     answer: bytes | None = None
     """The finished answer, which already holds verdict, message and time."""
     receipt: Mapping[str, object] | None = None
-    """What a receipt said then, and what the register says of the same certificates now."""
+    """What a receipt said then, and what the register says of the same certificates now; offline the first alone."""
+    results: Mapping[str, object] | None = None
+    """What the signature of an employer's list says: whose, when, how many rows, the digest of the file."""
 
     def to_json(self) -> bytes:
         """The report of the contract: the answer with `checks`, or the verdict with `checks`."""
@@ -79,7 +94,8 @@ class Report(msgspec.Struct, frozen=True):
         if self.answer is not None:
             return b'%b,"checks":%b}' % (self.answer[:-1], checks)
         head = {"verdict": self.verdict, "as_of": self.as_of, "message": self.message, "checks": self.checks}
-        return _encode(head if self.receipt is None else head | {"receipt": self.receipt})
+        told = {"receipt": self.receipt, "results": self.results}
+        return _encode(head | {name: value for name, value in told.items() if value is not None})
 
 
 NAMES = (
@@ -150,12 +166,14 @@ class Checker:
         self._now = now
 
     async def check(self, text: str) -> Report:
-        """The report for an address, digits, scan code or credential. Raises Unavailable; nothing else.
+        """The report for an address, digits, scan code, credential, receipt or signed list. Raises Unavailable; nothing else.
 
         Keys, certificate and what was signed are read in one snapshot of the primary.
         """
-        if is_receipt(text.strip()):
-            return await self._check_receipt(text.strip())
+        typ = statement_type(text.strip())
+        if typ is not None:
+            check = self._check_receipt if typ == RECEIPT_TYPE else self._check_results
+            return await check(text.strip())
         checks = _Checks()
         at = self._now()
         as_of = instant(to_micros(at))
@@ -193,9 +211,11 @@ class Checker:
             return checks.report(Verdict.UNKNOWN, UNPROVEN, as_of)
         checks.put("readable", True, "可以识别。", "It can be read.")
         # 1. One snapshot: what was recorded when it was given, its key, and its certificates as they are.
-        kept = await self._kept(receipt_kid(text), claims)
+        kept = await self._kept(statement_kid(text), claims)
         # 2. The operator signed it, with a key that counted when the register recorded it.
-        _check_operator(text, kept, checks)
+        _check_operator(partial(verify_receipt, text), kept.key, checks)
+        if kept.given is not None and kept.key is not None and not checks.failed():
+            _check_window(kept.key, kept.given.given_at, checks)
         # 3. A stolen key makes no receipt: the register remembers each one that was given.
         given = kept.given is not None and kept.given.digest == hashlib.sha256(payload).digest()
         if given:
@@ -206,23 +226,55 @@ class Checker:
             checks.put("matches-register", False, "登记库没有该回执的记录。",
                        "The register recorded no such receipt.")  # fmt: skip
         # 4. What it said then, beside what the register says now.
-        now = [(seen.number, self._verdict_now(kept.now.get(seen.number), at)) for seen in claims.answers]
+        now = [
+            (seen.number, Verdict.UNAVAILABLE if seen.number in kept.lost.numbers else
+             self._verdict_now(kept.now.get(seen.number), at))
+            for seen in claims.answers
+        ]  # fmt: skip
         verdicts = [verdict for _, verdict in now] or [Verdict.UNKNOWN]
         verdict = next((one for one in verdicts if one is not Verdict.VALID), Verdict.VALID)
         checks.put("status", verdict is Verdict.VALID, MESSAGES[verdict].zh, MESSAGES[verdict].en)
-        told = {
-            "id": claims.jti, "employer": claims.employer, "asked": claims.asked, "as_of": claims.as_of,
-            "seq": claims.seq, "then": claims.answers,
-            "now": [{"number": number, "verdict": one} for number, one in now],
-        }  # fmt: skip
+        told = _told(claims) | {"now": [{"number": number, "verdict": one} for number, one in now]}
         report = checks.report(verdict, MESSAGES[verdict], as_of)
         return report if checks.failed() else msgspec.structs.replace(report, receipt=told)
 
+    async def _check_results(self, text: str) -> Report:
+        """The signature of an employer's list: is it this service's, and which file of results does it name?"""
+        checks = _Checks()
+        as_of = instant(to_micros(self._now()))
+        try:
+            claims = read_result_list(text)
+        except Unreadable as error:
+            checks.put("readable", False, error.detail.zh, error.detail.en)
+            return checks.report(Verdict.UNKNOWN, UNPROVEN, as_of)
+        checks.put("readable", True, "可以识别。", "It can be read.")
+        one, key = await self._read(partial(read_signed_list, statement_kid(text), claims.jti))
+        _check_operator(partial(verify_result_list, text), key, checks)
+        done = None if one is None else one.done_at
+        if done is not None and key is not None and not checks.failed():
+            _check_window(key, done, checks)
+        # The register remembers which file was signed: a stolen key makes no other.
+        counts = (claims.total, claims.found, claims.missed, claims.failed)
+        digest = None if one is None or one.digest is None else one.digest.hex()
+        same = one is not None and one.counts == counts and digest == claims.results_sha256
+        if same:
+            checks.put(
+                "matches-register", True, "登记库有该批查验的记录。", "The register recorded this check."
+            )
+        else:
+            checks.put("matches-register", False, "登记库没有该批查验的记录。",
+                       "The register recorded no such check.")  # fmt: skip
+        report = checks.report(Verdict.UNAVAILABLE, LISTED, as_of)
+        return report if checks.failed() else msgspec.structs.replace(report, results=_listed(claims))
+
     async def _kept(self, kid: str, claims: Receipt) -> Kept:
         numbers = [seen.number for seen in claims.answers]
+        return await self._read(partial(read_kept, kid, claims.jti, numbers))
+
+    async def _read(self, program: Callable[[], Program[T]]) -> T:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._store.read(partial(read_kept, kid, claims.jti, numbers))
+                return await self._store.read(program)
         except (StoreFailed, TimeoutError) as error:
             hint = error.hint if isinstance(error, StoreFailed) else "the store did not answer in time"
             raise Unavailable(hint=hint) from error
@@ -233,12 +285,7 @@ class Checker:
 
     async def _proven(self, brought: Presented) -> Proven:
         kids = [brought.kid] if brought.kid is not None else []
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                return await self._store.read(partial(read_proven, brought.scan_code, kids))
-        except (StoreFailed, TimeoutError) as error:
-            hint = error.hint if isinstance(error, StoreFailed) else "the store did not answer in time"
-            raise Unavailable(hint=hint) from error
+        return await self._read(partial(read_proven, brought.scan_code, kids))
 
     def _shown(self, one: Certificate | None) -> Certificate | None:
         hidden = one is not None and one.status is Status.REVOKED and not self._revoked_public
@@ -297,10 +344,27 @@ class Checker:
         return checks.report(verdict, message, as_of, full_bytes(entry, as_of.encode(), brought.scan_code))
 
 
-def _check_operator(text: str, kept: Kept, checks: _Checks) -> None:
-    keys = {} if kept.key is None else {kept.key.kid: kept.key}
+def _told(claims: Receipt) -> dict[str, object]:
+    return {
+        "id": claims.jti, "employer": claims.employer, "asked": claims.asked, "as_of": claims.as_of,
+        "seq": claims.seq, "then": claims.answers,
+    }  # fmt: skip
+
+
+def _listed(claims: ResultList) -> dict[str, object]:
+    return {
+        "id": claims.jti, "employer": claims.employer, "done_at": _from_seconds(claims.iat),
+        "total": claims.total, "found": claims.found, "missed": claims.missed, "failed": claims.failed,
+        "results_sha256": claims.results_sha256,
+    }  # fmt: skip
+
+
+def _check_operator(
+    verify: Callable[[Mapping[str, PublicKey]], object], key: PublicKey | None, checks: _Checks
+) -> None:
+    """Whether the operator's statement key signed it; an agency's, the root or a foreign key never counts."""
     try:
-        verify_receipt(text, keys)
+        verify({} if key is None else {key.kid: key})
     except UnknownKey:
         checks.put(
             "issuer-known", False, "签名密钥不是本系统运营方的。", "The key is none of this operator's."
@@ -309,13 +373,9 @@ def _check_operator(text: str, kept: Kept, checks: _Checks) -> None:
     except (BadSignature, Unreadable) as error:
         checks.put("authentic", False, error.detail.zh, error.detail.en)
         return
-    assert kept.key is not None  # without it the key is unknown
+    assert key is not None  # without it the key is unknown
     checks.put("authentic", True, "签名与内容相符。", "The signature fits the content.")
-    checks.put(
-        "issuer-known", True, f"签名方：{kept.key.owner_name.zh}。", f"Signed by {kept.key.owner_name.en}."
-    )
-    if kept.given is not None:
-        _check_window(kept.key, kept.given.given_at, checks)
+    checks.put("issuer-known", True, f"签名方：{key.owner_name.zh}。", f"Signed by {key.owner_name.en}.")
 
 
 def _is_original(keys: DataKeys, number: str, brought: Presented, proven: Proven) -> bool:
@@ -336,6 +396,9 @@ def check_offline(text: str, trust: TrustList, now: dt.datetime) -> Report:
 
     The verdict is `unavailable` when nothing speaks against it, `unknown` when something does; never `valid`.
     """
+    typ = statement_type(text.strip())
+    if typ is not None:
+        return _statement_offline(text.strip(), typ, trust, now)
     checks = _Checks()
     as_of = instant(to_micros(now))
     brought = _read(text, checks)
@@ -357,6 +420,46 @@ def check_offline(text: str, trust: TrustList, now: dt.datetime) -> Report:
     return checks.report(Verdict.UNAVAILABLE, DOUBTFUL if doubtful else message, as_of)
 
 
+def _statement_offline(text: str, typ: str, trust: TrustList, now: dt.datetime) -> Report:
+    """What a trust list can say of a receipt or a signed list: that the operator said so then."""
+    checks = _Checks()
+    as_of = instant(to_micros(now))
+    receipt: Receipt | None = None
+    results: ResultList | None = None
+    try:
+        if typ == RECEIPT_TYPE:
+            receipt, _ = read_receipt(text)
+        else:
+            results = read_result_list(text)
+    except Unreadable as error:
+        checks.put("readable", False, error.detail.zh, error.detail.en)
+        return checks.report(Verdict.UNKNOWN, UNPROVEN, as_of)
+    checks.put("readable", True, "可以识别。", "It can be read.")
+    key = trust.keys.get(statement_kid(text))
+    verify = verify_receipt if receipt is not None else verify_result_list
+    _check_operator(partial(verify, text), key, checks)
+    claims = receipt or results
+    assert claims is not None  # one of them was read
+    signed_at = _from_seconds(claims.iat)
+    doubtful = key is not None and not checks.failed() and _check_window_offline(key, signed_at, checks)
+    checks.skip_rest(OFFLINE)
+    report = checks.report(Verdict.UNAVAILABLE, DOUBTFUL if doubtful else SAID_THEN, as_of)
+    if checks.failed():
+        return report
+    if receipt is not None:
+        return msgspec.structs.replace(report, receipt=_told(receipt) | {"now": ()})
+    assert results is not None  # as above
+    return msgspec.structs.replace(report, results=_listed(results))
+
+
+SAID_THEN = Words(
+    "签名真实：本系统当时是这样答复的。现在的状态未核验，请联网查询。",
+    "Authentic: the service did say so then. The present status was not checked; ask online.",
+)
+LISTED = Words(
+    "签名真实：文件的 SHA-256 须与下列一致。其中各证书现在的状态，请逐一查询。",
+    "Authentic: the file's SHA-256 must be the one below. Ask about each certificate to learn what holds now.",
+)
 DOUBTFUL = Words(
     "签名密钥已泄露，离线不能区分泄露前后的签名，请联网核验。",
     "The signing key was compromised; only the register can tell what was signed before. Check online.",

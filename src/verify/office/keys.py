@@ -30,7 +30,7 @@ AGENCY_YEARS = 10
 CLOCK_SLACK = dt.timedelta(minutes=5)
 """X.509 certificates begin this much earlier, for readers whose clock is behind."""
 
-OPERATOR_PURPOSES = (KeyPurpose.ROOT, KeyPurpose.LOG)
+OPERATOR_PURPOSES = (KeyPurpose.ROOT, KeyPurpose.STATEMENT, KeyPurpose.LOG)
 AGENCY_PURPOSES = (KeyPurpose.TOKEN, KeyPurpose.DATA_INTEGRITY)
 _PROBE = b"verify/office/probe/1"
 
@@ -73,7 +73,7 @@ class Keys:
         return _pick(await self._store.read(register.list_keys), kid)
 
     async def open_root(self, operator: Words, *, actor: str) -> PublicKey:
-        """The operator's root and log key, made and activated if there is none yet: what `init` calls.
+        """The operator's root, statement and log key, made and activated where there is none yet: what `init` calls.
 
         Running it again changes nothing. Raises BadKey when the key store refuses.
         """

@@ -1,4 +1,4 @@
-"""Status packs: which numbers are not valid, built, signed by the root and put up for phones to keep."""
+"""Status packs: which numbers are not valid, built, signed and put up for phones to keep."""
 
 import asyncio
 import datetime as dt
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from verify.errors import Invalid, Unreadable
-from verify.office.trust import root_in_use
+from verify.office.trust import statement_in_use
 from verify.proof.keyfiles import KeyStore
 from verify.proof.pack import (
     Pack,
@@ -19,6 +19,7 @@ from verify.proof.pack import (
     digest,
     encode_delta,
     encode_pack,
+    manifest_kid,
     manifest_signing_input,
     without_place,
 )
@@ -59,16 +60,19 @@ class PackDesk:
         now: Callable[[], dt.datetime],
         max_age_s: int = MAX_AGE_S,
     ) -> None:
-        """Work on `store` with the root key of `key_store`; a pack counts as recent for `max_age_s`."""
+        """Work on `store` with the statement key of `key_store`; a pack counts as recent for `max_age_s`."""
         self._store = store
         self._key_store = key_store
         self._now = now
         self._max_age_s = max_age_s
 
     async def refresh(self, every_s: float) -> Manifest:
-        """The newest manifest if it is younger than half of `every_s`, else a new one. Raises as `publish`."""
-        last = await self._store.read(packs.last_manifest)
-        if last is not None:
+        """The newest manifest if it is younger than half of `every_s` and signed by the key in use, else a new one.
+
+        Raises as `publish`.
+        """
+        last, keys = await self._store.read(_last_and_keys)
+        if last is not None and manifest_kid(last.document) == statement_in_use(keys).kid:
             age_s = (self._now() - last.issued_at).total_seconds()
             if 0 <= age_s < every_s / 2:
                 return last
@@ -78,25 +82,30 @@ class PackDesk:
         """Make the pack of this moment, with deltas from the last few. Durable on return.
 
         A brought number that no counter reaches cannot be listed: it is left out with a line in the log, and
-        the pack says of it that it is beyond what was given out. Raises BadKey when there is no active root or
-        its file cannot be used, Invalid for a pack that would be too large, and whatever the store raises.
+        the pack says of it that it is beyond what was given out. Raises BadKey when there is no active statement
+        key or its file cannot be used, Invalid for a pack that would be too large, and whatever the store raises.
         """
         # 1. One snapshot of the register; suspensions that have ended by now are over.
         at = self._now().replace(microsecond=0)
         keys, standing, held = await self._store.read(lambda: _read(at))
-        root = root_in_use(keys)
+        key = statement_in_use(keys)
         # 2. The files, and what names them; in a thread, for a register of millions takes a second.
         made = await asyncio.to_thread(_make, standing, held, at, self._max_age_s)
         if made.left_out:
             log.warning("numbers without a place are left out of the status pack", count=made.left_out)
         # 3. Signed, and read back.
-        signer = SoftSigner(self._key_store.load(root.kid))
-        (signature,) = await sign_and_read_back(signer, root, [manifest_signing_input(root, made.payload)])
-        document = assemble_manifest(root, made.payload, signature)
+        signer = SoftSigner(self._key_store.load(key.kid))
+        (signature,) = await sign_and_read_back(signer, key, [manifest_signing_input(key, made.payload)])
+        document = assemble_manifest(key, made.payload, signature)
         # 4. Manifest and files appear in one commit; what is older than anybody needs goes.
         manifest = Manifest(standing.seq, at, made.pack, document)
         await self._store.write(lambda: packs.publish(manifest, made.files, at - KEEP))
         return manifest
+
+
+def _last_and_keys() -> Program[tuple[Manifest | None, list[PublicKey]]]:
+    last = yield from packs.last_manifest()
+    return last, (yield from register.list_keys())
 
 
 def _read(at: dt.datetime) -> Program[tuple[list[PublicKey], Standing, list[bytes]]]:

@@ -88,6 +88,15 @@ def root_in_use(keys: Sequence[PublicKey]) -> PublicKey:
     raise BadKey(what, hint="verify init; or: verify key create --purpose root, then verify key activate KID")
 
 
+def statement_in_use(keys: Sequence[PublicKey]) -> PublicKey:
+    """The key that signs the operator's daily word. Raises BadKey when there is none: the root does not stand in."""
+    for key in keys:
+        if key.owner == OPERATOR and key.purpose is KeyPurpose.STATEMENT and key.state is KeyState.ACTIVE:
+            return key
+    what = Words("没有启用中的声明密钥。", "There is no active statement key.")
+    raise BadKey(what, hint="verify key create operator --purpose statement --activate")
+
+
 def _is_root_in_use(key: PublicKey) -> bool:
     return key.owner == OPERATOR and key.purpose is KeyPurpose.ROOT and key.state is KeyState.ACTIVE
 

@@ -18,6 +18,7 @@ PURPOSE_ALGORITHMS: dict[KeyPurpose, Algorithm] = {
     KeyPurpose.TOKEN: "ES256",
     KeyPurpose.DATA_INTEGRITY: "Ed25519",
     KeyPurpose.ROOT: "ES256",
+    KeyPurpose.STATEMENT: "ES256",
     KeyPurpose.LOG: "Ed25519",
 }
 

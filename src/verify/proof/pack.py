@@ -27,10 +27,11 @@ from typing import Annotated
 
 import msgspec
 
-from verify.errors import Invalid, ProofFailed, Unreadable, Words
+from verify.errors import Invalid, ProofFailed, UnknownKey, Unreadable, Words
 from verify.proof.jws import Header, parse_parts, signing_input, verify_parsed
-from verify.proof.public import SIGNATURE_BYTES, KeyPurpose, PublicKey, b64url
+from verify.proof.public import OPERATOR, SIGNATURE_BYTES, KeyPurpose, PublicKey, b64url
 from verify.proof.trust import CLOCK_SKEW_S, MAX_AGE_S
+from verify.proof.window import in_force
 
 TYPE = "status-pack+jws"
 MAX_PACK_BYTES = 32 << 20
@@ -259,34 +260,46 @@ def build_manifest(pack: Pack, deltas: Iterable[tuple[bytes, bytes]] = ()) -> by
     return msgspec.json.encode(Manifest(pack.seq, pack.issued_at, pack.max_age_s, whole, files))
 
 
-def manifest_signing_input(root: PublicKey, payload: bytes) -> bytes:
-    """What the root's signer signs."""
-    return signing_input(_header(root), payload)
+def manifest_signing_input(key: PublicKey, payload: bytes) -> bytes:
+    """What the statement key's signer signs."""
+    return signing_input(_header(key), payload)
 
 
-def assemble_manifest(root: PublicKey, payload: bytes, signature: bytes) -> bytes:
+def assemble_manifest(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
     """The signed manifest, a flattened JWS (RFC 7515 §7.2.2). Raises Invalid for a signature of the wrong size."""
     if len(signature) != SIGNATURE_BYTES:
         raise Invalid(Words("签名长度有误。", "A signature is 64 bytes."))
-    protected, _, body = signing_input(_header(root), payload).decode().partition(".")
+    protected, _, body = signing_input(_header(key), payload).decode().partition(".")
     return msgspec.json.encode(_Flattened(body, protected, b64url(signature)))
 
 
-def verify_manifest(
-    data: bytes, roots: Mapping[str, PublicKey], *, now: dt.datetime, seen_seq: int = 0
-) -> Manifest:
-    """The manifest that one of the pinned `roots` signed; its age is the reader's to show.
+def manifest_kid(data: bytes) -> str:
+    """The key that a manifest names; nothing is believed. Raises Unreadable."""
+    try:
+        outer = msgspec.json.decode(data, type=_Flattened)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Unreadable from error
+    return parse_parts(outer.protected, outer.payload, outer.signature).header.kid
 
-    Raises Unreadable, UnknownKey, BadSignature, and ProofFailed when it steps back or comes from the future.
+
+def verify_manifest(
+    data: bytes, keys: Mapping[str, PublicKey], *, now: dt.datetime, seen_seq: int = 0
+) -> Manifest:
+    """The manifest that a statement key of the trust list's `keys` signed; its age is the reader's to show.
+
+    Raises Unreadable, UnknownKey (also for a key whose window does not hold the manifest's own time: nobody notes
+    elsewhere when it was made), BadSignature, and ProofFailed when it steps back or comes from the future.
     """
     if len(data) > MAX_MANIFEST_BYTES:
         raise Unreadable
     try:
         outer = msgspec.json.decode(data, type=_Flattened)
         jws = parse_parts(outer.protected, outer.payload, outer.signature)
-        verify_parsed(jws, roots, purpose=KeyPurpose.ROOT, typ=TYPE)
+        key = verify_parsed(jws, keys, purpose=KeyPurpose.STATEMENT, typ=TYPE)
         manifest = msgspec.json.decode(jws.payload, type=Manifest)
         ahead = manifest.issued_at - now
+        if key.owner != OPERATOR or key.compromised_at is not None or not in_force(key, manifest.issued_at):
+            raise UnknownKey
     except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError) as error:
         raise Unreadable from error
     if manifest.seq < seen_seq or ahead > dt.timedelta(seconds=CLOCK_SKEW_S):
@@ -528,8 +541,8 @@ def _decode_serials(reader: _Reader, following: int) -> tuple[int, ...]:
     return serials
 
 
-def _header(root: PublicKey) -> Header:
-    return Header(root.alg, root.kid, TYPE)
+def _header(key: PublicKey) -> Header:
+    return Header(key.alg, key.kid, TYPE)
 
 
 def _not_a_pack() -> Invalid:

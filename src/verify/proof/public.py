@@ -23,7 +23,7 @@ Algorithm = Literal["ES256", "Ed25519"]
 """JOSE names (RFC 7518 §3.4, RFC 9864 §2.2). An SM2 key adds a name here and a line in `_CHECKS`."""
 
 OPERATOR = "operator"
-"""Owner of the root and log keys."""
+"""Owner of the root, statement and log keys."""
 
 SIGNATURE_BYTES = 64
 P256_POINT_BYTES = 65
@@ -41,7 +41,9 @@ class KeyPurpose(StrEnum):
     DATA_INTEGRITY = "data-integrity"
     """Data Integrity proofs. Ed25519."""
     ROOT = "root"
-    """The operator's: agency certificates and the trust list. P-256."""
+    """The operator's: agency certificates and the trust list, and nothing else. P-256."""
+    STATEMENT = "statement"
+    """The operator's daily word: receipts, results of lists, status packs, webhooks. P-256, named by the trust list."""
     LOG = "log"
     """The operator's: heads of the public log. Ed25519."""
 

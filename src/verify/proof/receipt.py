@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from verify.errors import Unreadable
+from verify.errors import UnknownKey, Unreadable
 from verify.proof.jws import Header, assemble_compact, parse_compact, signing_input, verify_parsed
-from verify.proof.public import KeyPurpose, PublicKey
+from verify.proof.public import OPERATOR, KeyPurpose, PublicKey
 
 RECEIPT_TYPE = "verification-receipt+jwt"
 RESULT_TYPE = "employer-check+jwt"
@@ -80,16 +80,17 @@ def assemble_signed(message: bytes, signature: bytes) -> str:
     return assemble_compact(message, signature)
 
 
-def is_receipt(text: str) -> bool:
-    """Whether a text has the shape of a receipt; nothing in it is believed."""
+def statement_type(text: str) -> str | None:
+    """`RECEIPT_TYPE` or `RESULT_TYPE` for a text of that shape, None for every other; nothing in it is believed."""
     try:
-        return parse_compact(text).header.typ == RECEIPT_TYPE
+        typ = parse_compact(text).header.typ
     except Unreadable:
-        return False
+        return None
+    return typ if typ in (RECEIPT_TYPE, RESULT_TYPE) else None
 
 
-def receipt_kid(text: str) -> str:
-    """The key that a receipt names. Raises Unreadable."""
+def statement_kid(text: str) -> str:
+    """The key that a statement names. Raises Unreadable."""
     return parse_compact(text).header.kid
 
 
@@ -108,14 +109,22 @@ def read_receipt(text: str) -> tuple[Receipt, bytes]:
     return _claims(payload, Receipt), payload
 
 
+def read_result_list(text: str) -> ResultList:
+    """The claims about a list that nobody has verified. Raises Unreadable."""
+    return _claims(parse_compact(text).payload, ResultList)
+
+
 def verify_result_list(text: str, keys: Mapping[str, PublicKey]) -> ResultList:
     """The claims about a finished list whose signature holds. Raises as `verify_receipt`."""
     return _claims(_verified(text, keys, RESULT_TYPE), ResultList)
 
 
 def _verified(text: str, keys: Mapping[str, PublicKey], typ: str) -> bytes:
+    """Only the operator's statement key counts: an agency's word about a receipt is worth nothing."""
     jws = parse_compact(text)
-    verify_parsed(jws, keys, purpose=KeyPurpose.ROOT, typ=typ)
+    key = verify_parsed(jws, keys, purpose=KeyPurpose.STATEMENT, typ=typ)
+    if key.owner != OPERATOR:
+        raise UnknownKey
     return jws.payload
 
 

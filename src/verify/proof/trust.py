@@ -29,7 +29,7 @@ from verify.proof.public import (
 TYPE = "trust-list+jws"
 MAX_TRUST_BYTES = 16 << 20
 MAX_AGE_S = 366 * 24 * 3600
-_IN_JWKS = (KeyPurpose.TOKEN, KeyPurpose.ROOT)
+_IN_JWKS = (KeyPurpose.TOKEN, KeyPurpose.STATEMENT)
 CLOCK_SKEW_S = 300
 """A list from the future beyond this is refused: somebody's clock is wrong, or somebody plans ahead."""
 
@@ -146,7 +146,7 @@ def claimed_roots(data: bytes) -> dict[str, PublicKey]:
 
 
 def jwks(keys: Iterable[PublicKey]) -> bytes:
-    """Token and operator keys as a JWK Set (RFC 7517 §5): pending, active and retired ones, public members only.
+    """Token and statement keys as a JWK Set (RFC 7517 §5): pending, active and retired ones, public members only.
 
     A JWK Set cannot say since when a key is compromised, and its readers ask no further; so compromised keys
     are left out and stand, dated, in the trust list alone.

@@ -12,7 +12,7 @@ from verify.certificate.record import Certificate
 from verify.proof.public import PublicKey
 from verify.store.contract import Program, Row, run, run_many
 from verify.store.journal import EventKind, Origin, from_micros, open_journal, to_micros
-from verify.store.reads import read_certificates
+from verify.store.reads import NOTHING_LOST, Lost, read_certificates
 from verify.store.register import find_key
 
 
@@ -40,6 +40,16 @@ class SealedRow(msgspec.Struct, frozen=True):
     state: str
     """`waiting`, `found`, `missed` or `failed`."""
     sealed: bytes
+
+
+class SignedList(msgspec.Struct, frozen=True):
+    """What is kept of a finished list for whoever is shown its signature."""
+
+    done_at: dt.datetime | None
+    counts: tuple[int, int, int, int]
+    """Rows: all, found, missed, failed."""
+    digest: bytes | None
+    """SHA-256 of the file of results as it was signed; None before."""
 
 
 class KeyTaken(msgspec.Struct, frozen=True):
@@ -131,6 +141,22 @@ def check_rows(check_id: str, after: int, limit: int) -> Program[list[SealedRow]
     return [SealedRow(*row) for row in (yield from run("employer_check_rows", check_id, after, limit))]
 
 
+def keep_digest(check_id: str, digest: bytes) -> Program[None]:
+    """Keep for ever which file of results was signed; the first one counts."""
+    yield from run("keep_check_digest", check_id, digest)
+
+
+def read_signed_list(kid: str, check_id: str) -> Program[tuple[SignedList | None, PublicKey | None]]:
+    """What is kept of a list, and the key that its signature names, in one snapshot."""
+    key = yield from find_key(kid)
+    rows = yield from run("find_signed_check", check_id)
+    if not rows:
+        return None, key
+    done_at, total, found, missed, failed, digest = rows[0]
+    done = None if done_at is None else from_micros(done_at)
+    return SignedList(done, (total, found, missed, failed), digest), key
+
+
 def drop_rows(before: dt.datetime) -> Program[None]:
     """Forget what lists said that were done before that instant; that there was a list stays known."""
     yield from run("drop_employer_check_rows", to_micros(before))
@@ -163,13 +189,15 @@ class Kept(msgspec.Struct, frozen=True):
     key: PublicKey | None
     now: Mapping[str, Certificate]
     """The certificates that it names, as they are."""
+    lost: Lost = NOTHING_LOST
 
 
 def read_kept(kid: str, receipt_id: str, numbers: Sequence[str]) -> Program[Kept]:
     """What is kept of a receipt, the key that it names, and the certificates that it names."""
     given = yield from find_receipt(receipt_id)
     key = yield from find_key(kid)
-    return Kept(given, key, (yield from read_certificates(numbers)).certificates)
+    snapshot = yield from read_certificates(numbers, numbers)
+    return Kept(given, key, snapshot.certificates, snapshot.lost)
 
 
 def _count(employer: str, kind: str, tally: Tally, at: dt.datetime) -> Program[None]:

@@ -33,3 +33,4 @@ grant select on
   pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted, imitation_site
 to verify_public;
 grant select (number, copy, kind, digest) on document to verify_public;
+grant select (id, done_at, total, found, missed, failed, digest) on employer_check to verify_public;

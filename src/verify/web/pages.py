@@ -213,6 +213,8 @@ class Pages:
         sentence = view["sentence"] if kind == view["verdict"] else ""
         if kind == "unavailable":
             view["verdict"] = kind
+        if report.get("results"):  # an employer's list: no certificate's status stands on this page
+            kind, sentence = "authentic", view["sentence"]
         return self._render(
             lang,
             "report.html",
@@ -223,6 +225,8 @@ class Pages:
             checks=checks,
             kind=kind,
             sentence=sentence,
+            receipt=report.get("receipt"),
+            results=report.get("results"),
         )
 
     def render_agencies(

@@ -103,6 +103,7 @@ COMPONENTS: Final = MappingProxyType(
             "properties": {
                 **_ANSWER["properties"],
                 "receipt": {"type": "object", "description": "Of a receipt: what it said then and what holds now."},
+                "results": {"type": "object", "description": "Of a signed list: rows, and the digest of its file."},
                 "checks": {
                     "type": "array",
                     "items": {

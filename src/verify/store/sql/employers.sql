@@ -36,6 +36,12 @@ where id = $1
 -- name: employer_check_rows
 select row, state, sealed from employer_check_row where check_id = $1 and row > $2 order by row limit $3
 
+-- name: keep_check_digest
+update employer_check set digest = $2 where id = $1 and digest is null
+
+-- name: find_signed_check
+select done_at, total, found, missed, failed, digest from employer_check where id = $1
+
 -- name: drop_employer_check_rows
 delete from employer_check_row
 where check_id in (select id from employer_check where done_at is not null and done_at < $1)

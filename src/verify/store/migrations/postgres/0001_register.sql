@@ -226,6 +226,7 @@ create table employer_check (           -- a list that an employer asked about; 
   found      bigint not null,
   missed     bigint not null,
   failed     bigint not null,
+  digest     bytea,                    -- SHA-256 of the file of results, once it was signed
   unique (employer, key)
 );
 create index employer_check_by_day on employer_check (employer, created_at);

@@ -261,6 +261,7 @@ create table employer_check (           -- a list that an employer asked about; 
   found      integer not null,
   missed     integer not null,
   failed     integer not null,
+  digest     blob,                    -- SHA-256 of the file of results, once it was signed
   unique (employer, key)
 ) strict, without rowid;
 create index employer_check_by_day on employer_check (employer, created_at);
