@@ -101,14 +101,17 @@ def test_headings_never_skip_a_step_and_ids_are_unique(name: str) -> None:
 def test_every_input_has_a_label_and_forms_put_nothing_into_an_address(name: str) -> None:
     page = Page(ALL[name])
     labelled = {attrs["for"] for attrs in page.all("label")}
-    inputs = [a for a in page.all("input") if a.get("type") != "hidden"] + page.all("select")
+    inputs = [a for a in page.all("input") if a.get("type") != "hidden"]
+    inputs += page.all("select") + page.all("textarea")
     assert {a["id"] for a in inputs} == labelled
     for form in page.all("form"):
         assert form["method"] == "post"
-        assert re.fullmatch(r"/(checks|reports/form)?\?lang=(zh|en)", form["action"] or "")
+        assert re.fullmatch(
+            r"/(checks|(reports|objections)(/form|/status)?)?\?lang=(zh|en)", form["action"] or ""
+        )
     for link in page.all("a"):
         assert re.fullmatch(
-            r"(/V/\w+|/agencies(/\w+)?|/reports|/objections|/imitations|/holder|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
+            r"(/V/\w+|/agencies(/\w+)?|/(reports|objections)(/[\w-]+)?|/imitations|/holder|/)?\?lang=(zh|en)|#main|http://(jndj|zscx)\.osta\.org\.cn",
             link["href"] or "",
         )
 

@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from verify.cases.desk import Seen, SeenAgency, SeenStep
+from verify.cases.told import Answer
+from verify.store.cases import Imitation
 from verify.web.assets import load_assets
+from verify.web.cases.pages import CasePages
 from verify.web.language import Lang
 from verify.web.pages import Pages
 
@@ -129,10 +133,62 @@ def _other_pages(lang: Lang) -> dict[str, bytes]:
     }
 
 
+def _seen(state: str, **changes: Any) -> Seen:
+    events = {"received": 1, "accepted": 2, "answered": 3, "closed": 4}[state]
+    steps = [SeenStep(NOW, event, by) for event, by in (
+        ("received", "public"), ("accepted", "agency"), ("answered", "agency"), ("closed", "system"),
+    )][:events]  # fmt: skip
+    agency = SeenAgency(
+        "S000035000123", "福建省某某职业技能培训学校评价中心", "Fujian Skills Assessment Centre"
+    )
+    given: dict[str, Any] = {
+        "kind": "objection", "matter": "name", "state": state, "received_at": NOW, "due_at": NOW, "agency": agency,
+        "steps": tuple(steps), "answer": None,
+    }  # fmt: skip
+    return Seen(**(given | changes))
+
+
+def _desk_pages(lang: Lang) -> dict[str, bytes]:
+    pages = CasePages(PAGES, HOST)
+    fault = {"pointer": "/words", "code": "too-long", "detail": "x" * 60}
+    bad = {
+        "title": "Invalid",
+        "errors": [fault, fault | {"pointer": "/picture"}, fault | {"pointer": "/id_number"}],
+    }
+    typed = {
+        "matter": "missing",
+        "words": "一\n二",
+        "number": "S" * 60,
+        "name": LONG_NAME,
+        "id_type": "RESIDENT_ID",
+    }
+    receipt = "0123-4567-89AB-CDEF-GHJK"
+    answer = Answer("upheld", "原始档案如此。\n" + "长" * 200, "S000035000123252000001")
+    sites = [
+        Imitation("xn--vrify-bsa.example.org", NOW, "op", NOW.date(), "收取“激活费”"),
+        Imitation("a" * 60 + ".verify-chaxun-renzheng.example.net", NOW, "op", NOW.date(), ""),
+    ]
+    return {
+        "report-form": pages.report_form(lang, {}),
+        "report-form-again": pages.report_form(lang, typed | {"address": "http://" + "x" * 200}, bad),
+        "objection-form": pages.objection_form(lang, {}),
+        "objection-form-again": pages.objection_form(lang, typed, bad),
+        "case-received": pages.status(lang, _seen("received", agency=None), receipt, "/objections"),
+        "case-accepted": pages.status(lang, _seen("accepted"), receipt, "/objections"),
+        "case-answered": pages.status(lang, _seen("answered", answer=answer), receipt, "/objections"),
+        "case-closed": pages.status(
+            lang, _seen("closed", kind="report", matter="other"), receipt, "/reports"
+        ),
+        "case-miss": pages.no_such_receipt(lang, "/reports"),
+        "imitations": pages.imitations(lang, sites),
+        "imitations-none": pages.imitations(lang, []),
+    }
+
+
 def every_page() -> dict[str, bytes]:
     """One page of every sort in both languages, by a name that begins with the language."""
     return {
         f"{lang}-{name}": body
         for lang in ("zh", "en")
-        for name, body in (_answer_pages(lang) | _other_pages(lang)).items()
+        for name, body in (_answer_pages(lang) | _other_pages(lang) | _desk_pages(lang)).items()
     }
