@@ -40,8 +40,8 @@ class DyingStore:
         self._point = point
         self._writes = 0
 
-    async def read(self, program: Callable[[], Program[T]]) -> T:
-        return await self._store.read(program)
+    async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
+        return await self._store.read(program, snapshot=snapshot)
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
         name = ("prepare", "complete")[self._writes]

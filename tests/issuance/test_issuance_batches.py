@@ -154,8 +154,8 @@ async def test_rows_issued_before_a_crash_of_the_work_loop_are_found_not_issued_
     batch, _ = await send(world, to_csv(world.roster(10)))
 
     class Crash:
-        async def read(self, program: Any) -> Any:
-            return await world.store.read(program)
+        async def read(self, program: Any, *, snapshot: bool = True) -> Any:
+            return await world.store.read(program, snapshot=snapshot)
 
         writes = 0
 

@@ -139,8 +139,8 @@ class Counting:
         self._store = world.store
         self.desk = world.new_issuance(self)
 
-    async def read(self, program: Any) -> Any:
-        return await self._store.read(program)
+    async def read(self, program: Any, *, snapshot: bool = True) -> Any:
+        return await self._store.read(program, snapshot=snapshot)
 
     async def write(self, program: Any) -> Any:
         self.writes += 1
@@ -330,8 +330,8 @@ class Meanwhile:
     def __init__(self, world: World, event: Any) -> None:
         self._store, self._event = world.store, event
 
-    async def read(self, program: Any) -> Any:
-        return await self._store.read(program)
+    async def read(self, program: Any, *, snapshot: bool = True) -> Any:
+        return await self._store.read(program, snapshot=snapshot)
 
     async def write(self, program: Any) -> Any:
         event, self._event = self._event, None

@@ -270,8 +270,8 @@ async def test_a_reissue_that_a_crash_left_is_finished_by_start_up_with_its_corr
     first = await issue(world)
 
     class Crash:
-        async def read(self, program: Any) -> Any:
-            return await world.store.read(program)
+        async def read(self, program: Any, *, snapshot: bool = True) -> Any:
+            return await world.store.read(program, snapshot=snapshot)
 
         async def write(self, program: Any) -> Any:
             await world.store.write(program)

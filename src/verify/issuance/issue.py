@@ -20,7 +20,7 @@ from verify.issuance.caller import check_key
 from verify.issuance.drafting import abandonment, make_draft, recorded, request_digest
 from verify.issuance.gather import Gather
 from verify.issuance.printable import require_printable
-from verify.issuance.signing import Signers, sign_copies
+from verify.issuance.signing import Fresh, Signers, sign_copies
 from verify.proof.sealing import DataKeys
 from verify.store.certificates import (
     Abandoned,
@@ -30,7 +30,6 @@ from verify.store.certificates import (
     Known,
     Pending,
     Prepared,
-    Signed,
     abandon,
     complete,
     find_keys,
@@ -87,6 +86,15 @@ class Around(msgspec.Struct, frozen=True):
     agency: Agency
     filings: Sequence[Filing]
     known: Mapping[str, Known]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How some copies stand, in one snapshot."""
+
+    issued: dict[CopyId, IssuedCopy]
+    waiting: list[Pending]
+    agencies: dict[str, Agency]
+    """The agencies of those that wait for signatures."""
 
 
 class Issuance:
@@ -239,36 +247,35 @@ class Issuance:
 
         `copies` gives the request digest of each for the ledger, empty where it is not known.
         """
-        issued, waiting = await self.store.read(lambda: _standing(copies, fresh))
+        standing = await self.store.read(lambda: _standing(copies, fresh))
         done: dict[CopyId, Issued | VerifyError] = {
-            place: self._as_issued(copy, copy, already=place not in fresh) for place, copy in issued.items()
+            place: self._as_issued(copy, already=place not in fresh)
+            for place, copy in standing.issued.items()
         }
         by_agency: dict[str, list[Pending]] = {}
-        for copy in waiting:
+        for copy in standing.waiting:
             by_agency.setdefault(copy.agency, []).append(copy)
         for agency, mine in by_agency.items():
-            done |= await self._finish_agency(agency, mine, copies, fresh, origin)
+            done |= await self._finish_agency(standing.agencies[agency], mine, copies, fresh, origin)
         return done
 
     async def _finish_agency(
         self,
-        agency: str,
+        agency: Agency,
         waiting: Sequence[Pending],
         copies: Mapping[CopyId, bytes],
         fresh: set[CopyId],
         origin: Origin,
     ) -> dict[CopyId, Issued | VerifyError]:
-        record = await self.store.read(lambda: find_agency(agency))
-        assert record is not None  # certificates name agencies that exist, by foreign key
         try:
-            key, signer = await self.signers.signer_for(agency)
+            key, signer = await self.signers.signer_for(agency.code)
         except BadKey as error:
             return {(copy.number, copy.copy): error for copy in waiting}
         able = [copy for copy in waiting if copy.kid == key.kid]
         stale = [(copy.number, copy.copy) for copy in waiting if copy.kid != key.kid]
-        signed = await sign_copies(
+        made = await sign_copies(
             able,
-            record,
+            agency,
             key,
             signer,
             data_keys=self.data_keys,
@@ -276,46 +283,46 @@ class Issuance:
             requests={place: digest for place, digest in copies.items() if digest},
         )
         outcomes: list[Completed | Abandoned] = []
-        if signed:
+        if made:
+            signed = [one.signed for one in made]
             outcomes += await self.store.write(lambda: complete(signed, origin))
         if stale:  # recorded for a key that signs no more: given up, and the idempotency key given back
             outcomes += await self.store.write(lambda: abandon(stale, "key", origin))
-        return await self._told(outcomes, {(c.number, c.copy): c for c in able}, signed, fresh)
+        by_place = {_place(copy): (copy, one) for copy, one in zip(able, made, strict=True)}
+        return await self._told(outcomes, by_place, fresh)
 
     async def _told(
         self,
         outcomes: Sequence[Completed | Abandoned],
-        waiting: Mapping[CopyId, Pending],
-        signed: Sequence[Signed],
+        made: Mapping[CopyId, tuple[Pending, Fresh]],
         fresh: set[CopyId],
     ) -> dict[CopyId, Issued | VerifyError]:
         """Answers for what was just completed. What somebody else completed is read as he left it."""
-        by_place = {(one.number, one.copy): one for one in signed}
         done: dict[CopyId, Issued | VerifyError] = {}
         elsewhere: list[CopyId] = []
         for outcome in outcomes:
-            place = (outcome.number, outcome.copy)
+            place = _place(outcome)
             if isinstance(outcome, Abandoned):
                 done[place] = abandonment(outcome)
             elif not outcome.here:
                 elsewhere.append(place)
             else:
-                copy, one = waiting[place], by_place[place]
-                done[place] = self._as_issued(copy, one, already=place not in fresh)
+                copy, one = made[place]
+                at = from_micros(copy.issued_at)
+                already = place not in fresh
+                done[place] = Issued(*place, copy.scan_code, one.token, one.credential, at, already)
         if elsewhere:
             read = await self.store.read(lambda: read_issued(elsewhere))
-            done |= {
-                place: self._as_issued(copy, copy, already=place not in fresh) for place, copy in read.items()
-            }
+            done |= {place: self._as_issued(copy, already=place not in fresh) for place, copy in read.items()}
         return done
 
-    def _as_issued(self, copy: IssuedCopy | Pending, signed: IssuedCopy | Signed, *, already: bool) -> Issued:
-        place = (copy.number, copy.copy)
+    def _as_issued(self, copy: IssuedCopy, *, already: bool) -> Issued:
+        place = _place(copy)
         return Issued(
             *place,
             copy.scan_code,
-            unseal_token(self.data_keys, *place, signed.token),
-            unseal_credential(self.data_keys, *place, signed.credential),
+            unseal_token(self.data_keys, *place, copy.token),
+            unseal_credential(self.data_keys, *place, copy.credential),
             from_micros(copy.issued_at),
             already,
         )
@@ -364,18 +371,25 @@ def _earlier(known: Known | None, digest: bytes) -> Prepared | VerifyError | Non
     return None if known.void else Prepared(known.result, fresh=False)
 
 
-def _standing(
-    copies: Mapping[CopyId, bytes], fresh: set[CopyId]
-) -> Program[tuple[dict[CopyId, IssuedCopy], list[Pending]]]:
+def _standing(copies: Mapping[CopyId, bytes], fresh: set[CopyId]) -> Program[Standing]:
     """Which copies are issued already, and which wait for signatures; fresh ones hardly ever are issued."""
     issued = yield from read_issued([place for place in copies if place not in fresh])
     rest = [number for number, copy in copies if (number, copy) not in issued]
     pending = (yield from read_pending(rest)) if rest else []
-    waiting = [p for p in pending if p.state == "prepared" and (p.number, p.copy) in copies]
-    found = {(p.number, p.copy) for p in waiting}
+    waiting = [p for p in pending if p.state == "prepared" and _place(p) in copies]
+    found = {_place(p) for p in waiting}
     overtaken = [place for place in fresh if place not in found]
     issued |= yield from read_issued(overtaken)
-    return issued, waiting
+    agencies: dict[str, Agency] = {}
+    for code in {p.agency for p in waiting}:
+        record = yield from find_agency(code)
+        assert record is not None  # certificates name agencies that exist, by foreign key
+        agencies[code] = record
+    return Standing(issued, waiting, agencies)
+
+
+def _place(copy: Pending | IssuedCopy | Completed | Abandoned) -> CopyId:
+    return copy.number, copy.copy
 
 
 def _answer(

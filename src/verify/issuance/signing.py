@@ -47,7 +47,7 @@ class SignersInUse:
 
     async def signer_for(self, agency: str) -> tuple[PublicKey, Signer]:
         """See `Signers`. Raises BadKey when no key is active or its file cannot be used."""
-        key = await self._store.read(lambda: key_in_use(agency, KeyPurpose.TOKEN))
+        key = await self._store.read(lambda: key_in_use(agency, KeyPurpose.TOKEN), snapshot=False)
         if key is None:
             what = Words(
                 f"机构 {agency} 没有可用的签名密钥。", f"The agency {agency} has no active token key."
@@ -59,6 +59,14 @@ class SignersInUse:
         return key, signer
 
 
+class Fresh(msgspec.Struct, frozen=True):
+    """What was just signed: as it will lie in the register, and as its owner is told."""
+
+    signed: Signed
+    token: bytes
+    credential: str
+
+
 async def sign_copies(
     copies: Sequence[Pending],
     agency: Agency,
@@ -68,7 +76,7 @@ async def sign_copies(
     data_keys: DataKeys,
     public_url: str,
     requests: Mapping[tuple[str, int], bytes],
-) -> list[Signed]:
+) -> list[Fresh]:
     """Sign recorded copies of one agency with the key their records name; every signature is read back.
 
     Raises BadSignature when one does not verify, ProofFailed when a sealed record was altered, and whatever
@@ -88,22 +96,14 @@ async def sign_copies(
         messages.append(to_be_signed(key.kid, payload, key.alg))
         messages.append(_credential_input(copy, renewed, holder, at, agency, key, public_url))
     signatures = await sign_and_read_back(signer, key, messages)
-    return [
-        Signed(
-            copy.number,
-            copy.copy,
-            *seal_signed(
-                data_keys,
-                copy.number,
-                copy.copy,
-                assemble_token(key.kid, payloads[i], signatures[2 * i], key.alg),
-                assemble_jws(messages[2 * i + 1], signatures[2 * i + 1]),
-            ),
-            renewals[i],
-            requests.get((copy.number, copy.copy)),
-        )
-        for i, copy in enumerate(copies)
-    ]
+    done = []
+    for i, copy in enumerate(copies):
+        place = (copy.number, copy.copy)
+        token = assemble_token(key.kid, payloads[i], signatures[2 * i], key.alg)
+        credential = assemble_jws(messages[2 * i + 1], signatures[2 * i + 1])
+        stored = seal_signed(data_keys, *place, token, credential)
+        done.append(Fresh(Signed(*place, *stored, renewals[i], requests.get(place)), token, credential))
+    return done
 
 
 def _token_payload(copy: Pending, renewed: Renewed | None, holder: Holder, at: dt.datetime) -> bytes:

@@ -80,7 +80,7 @@ class Credentials:
         """
         match = _BEARER.fullmatch(bearer)
         key_id, secret = match.groups() if match else (_NO_ID, bearer[:64])
-        credential = await self._store.read(lambda: register.find_credential(key_id))
+        credential = await self._store.read(lambda: register.find_credential(key_id), snapshot=False)
         wanted = _NO_HASH if credential is None else credential.secret_hash
         same = hmac.compare_digest(secret_hash(secret), wanted)
         if not same or match is None or credential is None or credential.revoked_at is not None:

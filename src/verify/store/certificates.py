@@ -6,7 +6,7 @@ A crash between the two leaves prepared rows, which `unfinished` finds and the n
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -106,6 +106,23 @@ class Pending(msgspec.Struct, frozen=True):
     replaces: str | None
     revision: int
     current_copy: int
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    """What `complete` asks of a recorded copy as it is now; what was signed it need not read again."""
+
+    number: str
+    copy: int
+    cause: str
+    kid: str
+    issued_at: int
+    state: str
+    agency: str
+    batch: str | None
+    status: str
+    commitment: bytes
+    replaces: str | None
+    revision: int
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -214,14 +231,15 @@ def _outcome(draft: Draft, first: Draft, outcome: Outcome) -> Outcome:
 def _prepare_each(agency: str, drafts: list[Draft], journal: Journal, at: int) -> Program[list[Outcome]]:
     known = yield from find_keys(agency, [draft.key for draft in drafts])
     outcomes: list[Outcome | None] = [_earlier(draft, known.get(draft.key)) for draft in drafts]
-    yield from _refuse_duplicates(drafts, outcomes)
+    held = yield from _read_held(drafts, outcomes)
+    _refuse_duplicates(drafts, outcomes, held)
     yield from _take_brought(drafts, outcomes)
     twins = _twins(drafts, outcomes)
     yield from _take_numbers(drafts, outcomes, twins, journal)
     for i, first in twins.items():
         outcome = outcomes[first]
         outcomes[i] = SameCertificate(outcome.number) if isinstance(outcome, Prepared) else outcome
-    nth = yield from _duplicate_counts(drafts, outcomes)
+    nth = {tag: rows[-1].nth + 1 for tag, rows in held.items()}  # so that meant duplicates stay unique
     yield from _insert(agency, drafts, outcomes, nth, journal.seq, at, known)
     return [outcome for outcome in outcomes if outcome is not None]
 
@@ -235,20 +253,37 @@ def _earlier(draft: Draft, known: Known | None) -> Outcome | None:
     return None if known.void else Prepared(known.result, fresh=False)
 
 
-def _refuse_duplicates(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[None]:
+class _Held(NamedTuple):
+    """A certificate that a person has of one occupation, work type, level and batch."""
+
+    number: str
+    nth: int
+    status: str
+
+
+def _read_held(
+    drafts: Sequence[Draft], outcomes: Sequence[Outcome | None]
+) -> Program[dict[bytes, list[_Held]]]:
+    """What the persons of the drafts that are still open hold, by business tag, oldest first."""
+    tags = [draft.business_tag for draft, outcome in zip(drafts, outcomes, strict=True) if outcome is None]
+    held: dict[bytes, list[_Held]] = {}
+    for tag, *rest in (yield from run("find_business", tags)) if tags else ():
+        held.setdefault(tag, []).append(_Held(*rest))
+    return held
+
+
+def _refuse_duplicates(
+    drafts: Sequence[Draft], outcomes: list[Outcome | None], held: Mapping[bytes, Sequence[_Held]]
+) -> None:
     """Refuse drafts whose person holds the same certificate in the same batch, unless that is meant."""
-    waiting = [d for d, o in zip(drafts, outcomes, strict=True) if o is None and not d.intended_duplicate]
-    if not waiting:
-        return
-    rows = yield from run("find_business", [draft.business_tag for draft in waiting])
-    alive: dict[bytes, list[str]] = {}
-    for tag, number, _, status in rows:
-        if status not in _DEAD:
-            alive.setdefault(tag, []).append(number)
-    for i, draft in enumerate(drafts if alive else ()):
+    for i, draft in enumerate(drafts if held else ()):
         if outcomes[i] is None and not draft.intended_duplicate:
             # The certificate that this one takes the place of does not stand in its way.
-            same = [n for n in alive.get(draft.business_tag, ()) if n != draft.replaces]
+            same = [
+                one.number
+                for one in held.get(draft.business_tag, ())
+                if one.status not in _DEAD and one.number != draft.replaces
+            ]
             outcomes[i] = SameCertificate(same[-1]) if same else None
 
 
@@ -269,7 +304,7 @@ def _take_brought(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Pr
     brought = [d.number for d, o in zip(drafts, outcomes, strict=True) if o is None and d.number]
     if not brought:
         return
-    taken = {number for (number,) in (yield from run("find_taken", brought))}
+    taken = {number for (number,) in (yield from run("find_spent", brought))}
     highest: dict[str, int] = {}
     for i, draft in enumerate(drafts):
         if outcomes[i] is not None or draft.number is None:
@@ -303,15 +338,6 @@ def _take_numbers(
                 Prepared(f"{prefix}{serial:0{width}d}", fresh=True) if fits else NumbersSpent(prefix)
             )
         journal.add(EventKind.NUMBERS_TAKEN, {"prefix": prefix, "first": first, "count": len(places)})
-
-
-def _duplicate_counts(drafts: Sequence[Draft], outcomes: list[Outcome | None]) -> Program[dict[bytes, int]]:
-    """How many certificates each business tag already has, so that meant duplicates stay unique."""
-    tags = [d.business_tag for d, o in zip(drafts, outcomes, strict=True) if _is_fresh(o)]
-    counts: dict[bytes, int] = {}
-    for tag, _, nth, _ in (yield from run("find_business", tags)) if tags else ():
-        counts[tag] = nth + 1
-    return counts
 
 
 def _is_fresh(outcome: Outcome | None) -> bool:
@@ -399,10 +425,14 @@ def unfinished(before: int, limit: int) -> Program[list[tuple[str, int]]]:
 
 def _pending(row: Row) -> Pending:
     values: list[Any] = list(row)
-    values[3] = CopyCause(values[3])
-    values[11] = Status(values[11])
+    values[3] = _CAUSES[values[3]]
+    values[11] = _STATUSES[values[11]]
     values[12] = _read_face(values[12])
     return Pending(*values)
+
+
+_CAUSES = {cause.value: cause for cause in CopyCause}
+_STATUSES = {status.value: status for status in Status}
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -426,7 +456,7 @@ class Abandoned(msgspec.Struct, frozen=True):
 def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed | Abandoned]]:
     """Record signatures and make the copies current; a copy that someone completed before is left as it is."""
     journal = yield from open_journal(origin)
-    pending = {p.number: p for p in (yield from read_pending([s.number for s in signed]))}
+    pending = yield from _read_waiting([one.number for one in signed])
     blocked = yield from _blocked(list(pending.values()), origin.at)
     results: list[Completed | Abandoned] = []
     tokens: list[Row] = []
@@ -457,6 +487,15 @@ def complete(signed: Sequence[Signed], origin: Origin) -> Program[list[Completed
     return results
 
 
+def _read_waiting(numbers: Sequence[str]) -> Program[dict[str, _Waiting]]:
+    """The last copy of each number."""
+    last: dict[str, _Waiting] = {}
+    for row in (yield from run("read_waiting", list(numbers))):
+        if row[0] not in last or last[row[0]].copy < row[1]:
+            last[row[0]] = _Waiting(*row)
+    return last
+
+
 def _settled(number: str, copy: int) -> Program[Completed | Abandoned]:
     """What became of a copy that somebody else dealt with."""
     ((*_, state, _, _),) = yield from run("find_copy", number, copy)
@@ -476,7 +515,7 @@ def abandon(copies: Sequence[tuple[str, int]], cause: str, origin: Origin) -> Pr
     return done
 
 
-def _blocked(pending: Sequence[Pending], at: dt.datetime) -> Program[dict[str, str]]:
+def _blocked(pending: Sequence[_Waiting], at: dt.datetime) -> Program[dict[str, str]]:
     """Which of these may not be issued because of their agency, key or predecessor as they are now."""
     agencies: dict[str, str] = dict((yield from run("agency_states", list({p.agency for p in pending}))))
     keys: dict[str, str] = dict((yield from run("signing_key_states", list({p.kid for p in pending}))))
@@ -501,14 +540,14 @@ def _lapsed(status: str, until: int | None, at: dt.datetime) -> bool:
     return status == "suspended" and until is not None and until <= to_micros(at)
 
 
-def _not_now(copy: Pending) -> str | None:
+def _not_now(copy: _Waiting) -> str | None:
     """A later copy needs a certificate that still lives."""
     if copy.copy == 1 or copy.status in (Status.VALID, Status.SUSPENDED):
         return None
     return "status"
 
 
-def _abandon(copy: Pending, cause: str, journal: Journal) -> Program[None]:
+def _abandon(copy: _Waiting | Pending, cause: str, journal: Journal) -> Program[None]:
     yield from run("void_copy", copy.number, copy.copy)
     seq = journal.add(EventKind.ABANDONED, {"copy": copy.copy, "cause": cause}, number=copy.number)
     if copy.copy == 1:
@@ -516,11 +555,11 @@ def _abandon(copy: Pending, cause: str, journal: Journal) -> Program[None]:
         yield from run("void_certificate", copy.number, seq)
 
 
-def _issued(copy: Pending, signed: Signed, journal: Journal) -> int:
+def _issued(copy: _Waiting, signed: Signed, journal: Journal) -> int:
     return journal.add(
         EventKind.ISSUED,
         {
-            "agency": copy.agency, "batch": copy.face.batch, "status": "valid", "revision": 1, "copy": 1,
+            "agency": copy.agency, "batch": copy.batch, "status": "valid", "revision": 1, "copy": 1,
             "kid": copy.kid, "since": copy.issued_at, "commitment": copy.commitment.hex(),
             "replaces": copy.replaces,
         },
@@ -528,7 +567,7 @@ def _issued(copy: Pending, signed: Signed, journal: Journal) -> int:
     )  # fmt: skip
 
 
-def _replace(copy: Pending, origin: Origin, journal: Journal) -> Program[None]:
+def _replace(copy: _Waiting, origin: Origin, journal: Journal) -> Program[None]:
     """End the predecessor in the same commit that begins its successor."""
     assert copy.replaces is not None
     ((number, _, _, revision, *_),) = yield from run("read_state", [copy.replaces])
@@ -539,20 +578,20 @@ def _replace(copy: Pending, origin: Origin, journal: Journal) -> Program[None]:
     yield from run("change_certificate", number, "replaced", seq, since, _WRONG_DATA, None, copy.number)
 
 
-def _renew(copy: Pending, signed: Signed, journal: Journal) -> Program[None]:
+def _renew(copy: _Waiting, signed: Signed, journal: Journal) -> Program[None]:
     """Make copy n + 1 current; copy n is replaced by the same statement."""
     renewed = signed.renewed
     commitment = renewed.commitment if renewed else copy.commitment
     seq = journal.add(
         EventKind.COPY_ISSUED,
-        {"revision": copy.revision + 1, "copy": copy.copy, "cause": copy.cause.value, "kid": copy.kid,
+        {"revision": copy.revision + 1, "copy": copy.copy, "cause": copy.cause, "kid": copy.kid,
          "commitment": commitment.hex()},
         number=copy.number,
     )  # fmt: skip
-    face = _face(renewed.face if renewed else copy.face).decode()
-    sealed = renewed.holder_sealed if renewed else copy.holder_sealed
-    yield from run("renew_certificate", copy.number, seq, copy.copy, face, sealed, commitment)
+    yield from run("renew_certificate", copy.number, seq, copy.copy)
     if renewed:
+        face = _face(renewed.face).decode()
+        yield from run("correct_certificate", copy.number, face, renewed.holder_sealed, commitment)
         yield from run("delete_finder", copy.number)
         yield from run_many("insert_finder", [(tag, copy.number) for tag in renewed.tags])
         # The first tag is the person's: a correction lists nobody anew who wished not to be listed.

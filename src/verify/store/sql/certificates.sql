@@ -90,6 +90,12 @@ select c.number, p.copy, p.scan_code, p.cause, p.kid, p.issued_at, p.blank_seria
 from copy p join certificate c on c.number = p.number
 where p.number in {texts $1} and p.copy = (select max(copy) from copy where number = p.number)
 
+-- name: read_waiting
+select p.number, p.copy, p.cause, p.kid, p.issued_at, p.state, c.agency, c.batch, c.status, c.commitment,
+       c.replaces, c.revision
+from copy p join certificate c on c.number = p.number
+where p.number in {texts $1}
+
 -- name: find_copy
 select number, copy, scan_code, cause, kid, issued_at, blank_serial, remark, state, token, credential
 from copy where number = $1 and copy = $2
@@ -117,9 +123,10 @@ where c.number = done.number
 update certificate set status = 'void', seq = $2 where number = $1
 
 -- name: renew_certificate
-update certificate set revision = revision + 1, seq = $2, current_copy = $3, face = $4, holder_sealed = $5,
-                       commitment = $6
-where number = $1
+update certificate set revision = revision + 1, seq = $2, current_copy = $3 where number = $1
+
+-- name: correct_certificate
+update certificate set face = $2, holder_sealed = $3, commitment = $4 where number = $1
 
 -- name: retag_certificate
 update certificate set business_tag = $2, business_nth = $3 where number = $1

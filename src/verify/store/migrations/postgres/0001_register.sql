@@ -125,8 +125,7 @@ create table certificate (
 );
 create unique index certificate_once on certificate (business_tag, business_nth);
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
-create index certificate_not_valid on certificate (number) where status <> 'valid';
-create index certificate_unfinished on certificate (status) where status = 'prepared';
+create index certificate_not_valid on certificate (number) where status <> 'valid' and status <> 'prepared';
 create index certificate_ends on certificate (until) where until is not null;
 
 create table copy (

@@ -142,8 +142,7 @@ create table certificate (
 ) strict;
 create unique index certificate_once on certificate (business_tag, business_nth);
 create index certificate_by_batch on certificate (agency, batch) where batch is not null;
-create index certificate_not_valid on certificate (number) where status <> 'valid';
-create index certificate_unfinished on certificate (status) where status = 'prepared';
+create index certificate_not_valid on certificate (number) where status <> 'valid' and status <> 'prepared';
 create index certificate_ends on certificate (until) where until is not null;
 
 -- The arrows of certificate/status.py; suspended>replaced is walked through a suspension that has lapsed.
@@ -173,7 +172,7 @@ create table copy (
   pending       blob,                   -- sealed: the corrected data that this copy brings, until it is issued
   check ((state = 'issued') = (token is not null and credential is not null)),
   primary key (number, copy)
-) strict, without rowid;
+) strict;                                -- with a rowid: two signed copies share a page, else each spills onto one
 create index copy_unfinished on copy (state) where state = 'prepared';
 create trigger copy_is_signed_once before update on copy when old.token is not null
 begin select raise(abort, 'a copy is signed once'); end;
