@@ -413,7 +413,16 @@ def test_a_session_ends_by_itself(served: Server) -> None:
     assert dt.timedelta(minutes=14) < left <= dt.timedelta(minutes=15)
 
 
-def test_a_node_of_the_public_has_no_such_door(served: Server) -> None:
-    with serving(served.installation, "create_public_app") as running:
+def test_with_roles_apart_the_office_has_the_door_and_the_public_shows_the_link(served: Server) -> None:
+    with (
+        serving(served.installation, "create_office_app") as office,
+        serving(served.installation, "create_public_app") as public,
+        Person(office) as mine,
+    ):
+        made = mine.send("/holder/1/links", mine.sign_in(4), days="1", label="")
+        pdf = mine.get("/holder/1/document.pdf")
+        address = re.search(r"/S/[0-9A-Z]{16}", html.unescape(mine.get(made.headers["location"]).text))
+        assert address is not None and pdf.status_code == 200
+        assert httpx.get(public.url + address[0], trust_env=False).json()["verdict"] == "valid"
         for path in ("/holder", "/holder/1", "/holder/1/document.pdf", "/api/v1/holder/document.pdf"):
-            assert httpx.get(running.url + path, trust_env=False).status_code == 404
+            assert httpx.get(public.url + path, trust_env=False).status_code == 404

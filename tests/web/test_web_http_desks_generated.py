@@ -19,7 +19,7 @@ from verify.office.credentials import Credentials
 from verify.store.sqlite import SqliteStore
 from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.routes import EMPLOYER_ROUTES
-from verify.web.holders.routes import HOLDER_ROUTES, LINK_ROUTES
+from verify.web.holders.routes import HOLDER_PAGE_ROUTES, HOLDER_ROUTES, LINK_ROUTES
 from verify.web.route import Route
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -52,7 +52,7 @@ def keys(server: Server) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "route",
-    (*EMPLOYER_ROUTES, *ADMINISTRATION_ROUTES, *HOLDER_ROUTES, *LINK_ROUTES),
+    (*EMPLOYER_ROUTES, *ADMINISTRATION_ROUTES, *HOLDER_ROUTES, *HOLDER_PAGE_ROUTES, *LINK_ROUTES),
     ids=lambda route: f"{route.method} {route.path}",
 )
 def test_generated_requests_get_only_documented_answers(
@@ -61,6 +61,8 @@ def test_generated_requests_get_only_documented_answers(
     with server.client() as client:
         schema = schemathesis.openapi.from_dict(client.get("/schema/openapi.json").json())
     headers = {"Authorization": f"Bearer {keys[route.auth]}"} if route.auth in keys else {}
+    if route.auth == "holder-cookie":
+        headers = {"Cookie": f"verify-holder={keys['holder']}"}
 
     @hypothesis.settings(
         max_examples=5, deadline=None, database=None, derandomize=True,
