@@ -29,6 +29,7 @@ NEAR_ANSWERS: Final = "verify_near_answers"
 FAR_ANSWERS: Final = "verify_far_answers"
 STORE_READS: Final = "verify_store_reads"
 OPEN: Final = "verify_open"
+WEBHOOKS: Final = "verify_webhook_requests"
 CANARY_ROUNDS: Final = "verify_canary_rounds"
 CANARY_SECONDS: Final = "verify_canary_seconds"
 CANARY_LAST_SUCCESS: Final = "verify_canary_last_success_timestamp_seconds"
@@ -42,6 +43,7 @@ _WORDS: Final = MappingProxyType(
         NEAR_ANSWERS: "Numbers and faces answered from memory.",
         FAR_ANSWERS: "Numbers and faces answered from the far cache.",
         STORE_READS: "Numbers and faces read from the store.",
+        WEBHOOKS: "Requests to employers' addresses by what came of them.",
         OPEN: "1 when everything that this worker needs is open.",
         CANARY_ROUNDS: "Rounds of the canary by what came of them; `stale` must never be there.",
         CANARY_SECONDS: "From the canary's acknowledged revocation until every node had shown it, last round.",
@@ -73,7 +75,7 @@ def setup_logging(level: str) -> None:
 class Tally:
     """Counters of one process: plain integers under a label, added to from the event loop alone."""
 
-    __slots__ = ("lookups", "problems", "requests")
+    __slots__ = ("lookups", "problems", "requests", "webhooks")
 
     def __init__(self) -> None:
         """Start at nothing."""
@@ -83,6 +85,8 @@ class Tally:
         """By what the asker brought and what came of it: `number/found`, `scan/miss`."""
         self.problems: dict[str, int] = {}
         """By error code."""
+        self.webhooks: dict[str, int] = {}
+        """By outcome of one request: `delivered`, `too-slow`."""
 
     @staticmethod
     def add(counter: dict[str, int], label: str) -> None:
@@ -131,6 +135,7 @@ class _Export(Collector):
             (REQUESTS, "route", self._source.requests),
             (LOOKUPS, "outcome", self._source.lookups),
             (PROBLEMS, "code", self._source.problems),
+            (WEBHOOKS, "outcome", self._source.webhooks),
         ):
             family = CounterMetricFamily(name, _WORDS[name], labels=[label, "worker"])
             for value, count in list(counts.items()):

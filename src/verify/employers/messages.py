@@ -20,6 +20,7 @@ from verify.proof.http_signature import (
 from verify.proof.public import PublicKey
 from verify.store.journal import from_micros
 from verify.store.notices import Notice
+from verify.telemetry import tally
 
 EVENT_ID: Final = "Verify-Event-Id"
 """The same event has the same id each time it comes: a receiver that has seen it does nothing."""
@@ -102,4 +103,6 @@ async def signed_post(
         return signature_base(components, chosen[0])
 
     _, signature = await signer.sign(base)
-    return await post(url, fields | signature_fields(LABEL, components, chosen[0], signature), body)
+    sent = await post(url, fields | signature_fields(LABEL, components, chosen[0], signature), body)
+    tally.add(tally.webhooks, sent.outcome.value)
+    return sent

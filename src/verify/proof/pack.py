@@ -1,4 +1,4 @@
-"""The status pack: which issued numbers are not valid, small enough for a phone to keep and signed by the root.
+"""The status pack: which issued numbers are not valid, small enough for a phone to keep, and signed.
 
 Positions are known beforehand: an allocation counter `prefix → next` says that the serials 1 … next − 1 exist. For
 each prefix the serials in one state are written as gaps in a Rice code whose parameter fits that very list, so a

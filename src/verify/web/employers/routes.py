@@ -44,7 +44,7 @@ EMPLOYER_COMPONENTS: Final[dict[str, dict[str, Any]]] = {
         ("id", "verdict", "as_of", "seq", "receipt", "answers"),
         id=text(), verdict=text(), as_of=INSTANT,
         seq={"type": "integer", "description": "The answer is not older than this ledger entry."},
-        receipt=text("Compact JWS, verification-receipt+jwt, by the operator's root."),
+        receipt=text("Compact JWS, verification-receipt+jwt, by the operator's statement key."),
         answers={"type": "array", "items": ref("Answer")},
     ),
     "Subscribed": record(("added", "known", "total"), added=INTEGER, known=INTEGER, total=INTEGER),
@@ -109,7 +109,7 @@ EMPLOYER_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="GET", path="/api/v1/employer-checks/{check}/signature", tag="employers", auth="employer",
-        summary="A JWS by the operator's root about a finished check; it names the NDJSON file by its SHA-256.",
+        summary="A JWS by the operator's statement key about a finished check; it names the NDJSON file by its SHA-256.",
         parameters=(_CHECK,), answers={200: Answer("employer-check+jwt.", "application/jose", text())},
         problems=(409,),
     ),
