@@ -7,7 +7,7 @@ from typing import Any
 
 from verify.cases.desk import Seen, SeenAgency, SeenStep
 from verify.cases.told import Answer
-from verify.store.cases import Imitation
+from verify.store.imitations import Imitation
 from verify.web.assets import load_assets
 from verify.web.cases.pages import CasePages
 from verify.web.language import Lang

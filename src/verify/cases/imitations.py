@@ -8,8 +8,8 @@ from typing import Final
 from verify.cases.told import line
 from verify.certificate.text import invalid
 from verify.errors import Fault, Words
-from verify.store.cases import Imitation, add_imitation, list_imitations, remove_imitation
 from verify.store.contract import Store
+from verify.store.imitations import Imitation, add_imitation, list_imitations, remove_imitation
 
 MAX_SITE_NOTE: Final = 200
 _DOMAIN = re.compile(

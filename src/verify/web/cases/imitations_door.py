@@ -7,7 +7,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from verify.cases.imitations import Imitations, readable
-from verify.store.cases import Imitation
+from verify.store.imitations import Imitation
 from verify.web.cases.pages import CasePages
 from verify.web.framework import Ask, Told, told
 from verify.web.opening import Derived

@@ -8,7 +8,8 @@ from verify.cases.desk import Seen
 from verify.cases.imitations import readable
 from verify.cases.matters import ANSWER_WORKING_DAYS, KEPT_AFTER_CLOSING, MATTERS, OUTCOMES, STATES
 from verify.errors import Words
-from verify.store.cases import CaseKind, Imitation
+from verify.store.cases import CaseKind
+from verify.store.imitations import Imitation
 from verify.web.language import Lang
 from verify.web.page_words import ID_TYPES
 from verify.web.pages import CHINA, Pages
