@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pypdfium2
 import pytest
+import zxingcpp
 from papers_forgeries import (
     append_page,
     flip_signed_byte,
@@ -15,7 +16,10 @@ from papers_forgeries import (
     resign_by_stranger,
     strip_signature,
 )
+from PIL import Image
 from web_http_world import HOLDER, Server
+
+from verify.documents.qr import render_qr_png
 
 NAMES = {"document-signature", "document-unchanged", "face-matches"}
 
@@ -84,13 +88,49 @@ def test_an_edited_name_under_a_genuine_code_is_named(server: Server, pdf: bytes
     assert "The name on the page is not the name that was signed." in report["details"]["face-matches"]
 
 
-def test_a_scan_without_signature_is_judged_by_its_code(server: Server, pdf: bytes) -> None:
+def scan(pdf: bytes, form: str) -> bytes:
+    """The page as a flatbed gives it: a PDF of one picture, or a photo's JPEG."""
     picture = pypdfium2.PdfDocument(pdf)[0].render(scale=200 / 72).to_pil().convert("RGB")
     out = io.BytesIO()
-    picture.save(out, "PDF", resolution=200)
-    report = check(server, out.getvalue())
-    assert report["verdict"] == "valid"
-    assert report["outcomes"]["document-signature"] == report["outcomes"]["face-matches"] == "skipped"
+    picture.save(out, form, resolution=200)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PDF", "JPEG", "PNG"])
+@pytest.mark.parametrize("forge", [bytes, forge_face])
+def test_of_a_picture_the_code_alone_is_judged_and_the_words_say_so(
+    server: Server, pdf: bytes, form: str, forge: Any
+) -> None:
+    """A genuine page and one with another name under the genuine code look the same to a program."""
+    brought = scan(forge(pdf), form)
+    report = check(server, brought)
+    assert report["verdict"] == "valid" and report["holder"]["name"] == HOLDER
+    assert report["outcomes"]["face-matches"] == "skipped"
+    assert "is a picture; compare it by eye with what is shown" in report["details"]["face-matches"]
+    assert report["outcomes"].get("document-signature", "skipped") == "skipped"
+    assert report["details"]["matches-register"].startswith("The code: ")
+    assert report["message"]["en"].startswith("This is about the register entry that the code leads to")
+    assert report["message"]["zh"].endswith("用肉眼与下面显示的内容逐项核对。")
+    with server.client(accept="text/html") as client:
+        shown = client.post("/checks?lang=en", files={"file": ("a", brought)}).text
+    assert "Entry valid – page not compared" in shown and "verdict is-valid" not in shown
+    assert "compare it by eye" in shown and HOLDER in shown
+
+
+def test_a_picture_of_a_dead_certificate_says_so(server: Server) -> None:
+    number = server.installation.numbers[5]
+    with server.client(server.installation.operator_key) as client:
+        file = client.get(f"/api/v1/certificates/{number}/document.pdf").content
+        client.post(f"/api/v1/certificates/{number}/revocation", json={"reason": "FORGED"})
+    report = check(server, scan(file, "JPEG"))
+    assert report["verdict"] == "revoked" and "revoked" in report["message"]["en"]
+
+
+def test_the_code_of_another_register_is_not_excused_for_being_a_picture(server: Server, pdf: bytes) -> None:
+    code = next(x.text for x in zxingcpp.read_barcodes(Image.open(io.BytesIO(scan(pdf, "PNG")))))
+    wrong = render_qr_png(code[:-9] + ("1" if code[-9] != "1" else "2") + code[-8:])
+    report = check(server, wrong)
+    assert report["verdict"] == "unknown" and "face-matches" not in report["outcomes"]
 
 
 @pytest.mark.parametrize("junk", [b"%PDF-1.7\n" + b"x" * 5000, b"%PDF-1.4\n%%EOF", b"%PDF-" * 1000])

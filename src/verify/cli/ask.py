@@ -16,18 +16,20 @@ import click
 
 from verify.certificate.status import Verdict
 from verify.cli import errand
-from verify.documents.qr import read_qr
 from verify.errors import Malformed, Unavailable, Unreadable, VerifyError, Words
 from verify.lookup.check import Report, check_offline
 from verify.lookup.scan import Reply
 from verify.proof.public import fingerprint
 from verify.proof.trust import claimed_roots, verify_trust_list
 from verify.web.public.checks_papers import (
+    brought_text,
     is_pdf,
+    is_picture,
     judge,
     judge_offline,
     known_about,
     number_in,
+    pictured,
     read_paper,
     roots_of,
     unusable,
@@ -37,7 +39,6 @@ from verify.wiring import House
 TIMEOUT_S = 15
 MAX_ANSWER_BYTES = 4 << 20
 MAX_FILE_BYTES = 8 << 20
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 @click.command()
@@ -85,6 +86,8 @@ def check(
 ) -> None:
     """Check what somebody shows: each check by name, one verdict. Exit code 0 only for `valid`.
 
+    For a scan or photo that is the verdict on the register entry behind its code: compare the page by eye.
+
     The PDF (its signature, changes since, its page), a PNG or JPEG with a QR code, the code's address, the
     token's digits, a scan code, a credential, a receipt, the signature of a list (with --results its file is
     compared); `-` reads standard input. Offline it never says more than
@@ -98,16 +101,13 @@ def check(
     """
     if offline and trust is None:
         raise click.UsageError("--offline needs --trust trust.json.")
-    pdf = _pdf_in(what)
-    content = read_content(what) if pdf is None else ""
+    brought = read_brought(what)
     if trust is not None:
-        report = _offline(content if pdf is None else pdf, trust)
+        report = _offline(brought, trust)
     elif server is not None:
-        report = _ask_check(server, content if pdf is None else pdf)
-    elif pdf is not None:
-        report = _report(errand.in_public(lambda house: check_paper(house, pdf)))
+        report = _ask_check(server, brought)
     else:
-        report = _report(errand.in_public(lambda house: house.checker.check(content)))
+        report = _report(errand.in_public(lambda house: _ask_check_here(house, brought)))
     if results is not None:
         _compare(report, results)
     if as_json:
@@ -120,12 +120,20 @@ def check(
         raise SystemExit(errand.BAD_NEWS)
 
 
-async def check_paper(house: House, pdf: bytes) -> Report:
-    """A PDF against the register of this machine. Raises Unavailable, StoreFailed."""
+async def _ask_check_here(house: House, brought: bytes | str) -> Report:
+    if isinstance(brought, str):
+        return await house.checker.check(brought)
+    return await check_paper(house, brought)
+
+
+async def check_paper(house: House, file: bytes) -> Report:
+    """A PDF or picture against the register of this machine. Raises Unavailable, StoreFailed."""
+    if is_picture(file):
+        return pictured(await house.checker.check(brought_text(file)))
     at = dt.datetime.now(dt.UTC)
     roots = roots_of((await house.store.read(lambda: known_about(None))).keys)
     try:
-        paper = await asyncio.to_thread(read_paper, pdf, roots, at)
+        paper = await asyncio.to_thread(read_paper, file, roots, at)
     except Unreadable as error:
         return unusable(error, await house.checker.check(""))
     known = await house.store.read(lambda: known_about(number_in(paper)))
@@ -148,32 +156,27 @@ def ask_server(server: str, number: str, name: str | None) -> list[dict[str, Any
     return list(found)
 
 
-def read_content(what: str) -> str:
-    """The text inside a file, a picture or standard input; or `what` itself. Raises Unreadable."""
-    if what == "-":
-        return _text_of(sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
-    path = Path(what)
-    try:
-        if path.is_file():
-            with path.open("rb") as file:
-                return _text_of(file.read(MAX_FILE_BYTES + 1))
-    except OSError:
-        return what  # too long for a path: a token
-    return what
-
-
-def _pdf_in(what: str) -> bytes | None:
-    """The bytes of a file that is a PDF. Raises Unreadable for a large one."""
-    try:
-        with Path(what).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError):  # no file, or too long for a path: `read_content` knows what it is
-        return None
-    if not is_pdf(data):
-        return None
+def read_brought(what: str) -> bytes | str:
+    """A PDF or picture as it is; else the text inside a file or standard input; or `what` itself. Raises Unreadable."""
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if what == "-" else _file(Path(what))
+    if data is None:
+        return what
     if len(data) > MAX_FILE_BYTES:
         raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))
-    return data
+    if is_pdf(data) or is_picture(data):
+        return data
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise Unreadable from error
+
+
+def _file(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError):  # no file, or too long for a path: a token
+        return None
 
 
 def _compare(report: dict[str, Any], file: Path) -> None:
@@ -248,6 +251,8 @@ def _offline(content: str | bytes, trust: Path) -> dict[str, Any]:
         )
     if isinstance(content, str):
         return _report(check_offline(content, verified, now))
+    if is_picture(content):
+        return _report(pictured(check_offline(brought_text(content), verified, now)))
     try:
         paper = read_paper(content, roots_of(verified.keys), now)
     except Unreadable as error:
@@ -260,17 +265,6 @@ def _report(report: Report) -> dict[str, Any]:
     return shown
 
 
-def _text_of(data: bytes) -> str:
-    if len(data) > MAX_FILE_BYTES:
-        raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))
-    if data.startswith(_PICTURES):
-        return read_qr(data)[0]
-    try:
-        return data.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise Unreadable from error
-
-
 # --- another service ------------------------------------------------------------------------------------
 
 
@@ -279,11 +273,11 @@ def _post(server: str, path: str, body: dict[str, str]) -> dict[str, Any]:
 
 
 def _ask_check(server: str, content: str | bytes) -> dict[str, Any]:
-    """The report of a service; a PDF goes as a form's file (RFC 7578)."""
+    """The report of a service; a PDF or picture goes as a form's file (RFC 7578)."""
     if isinstance(content, str):
         return _post(server, "/api/v1/checks", {"token": content})
     mark = secrets.token_hex(16)
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     body = head.encode() + content + f"\r\n--{mark}--\r\n".encode()
     return _fetch(server, "/api/v1/checks", body, f"multipart/form-data; boundary={mark}")
 

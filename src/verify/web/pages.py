@@ -224,6 +224,7 @@ class Pages:
             view=view,
             checks=checks,
             kind=kind,
+            by_eye=_only_by_eye(checks),
             sentence=sentence,
             receipt=report.get("receipt"),
             results=report.get("results"),
@@ -487,6 +488,12 @@ def _report_kind(verdict: str, checks: Sequence[Mapping[str, str]]) -> str:
     if verdict == "valid" and outcomes.get("status", "passed") != "passed":
         return "unavailable"
     return verdict
+
+
+def _only_by_eye(checks: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a picture was brought, whose code alone was checked: its page never wears a plain verdict."""
+    outcomes = {check["name"]: check["outcome"] for check in checks}
+    return outcomes.get("face-matches") == "skipped" and outcomes.get("document-signature") != "passed"
 
 
 # --- the register of agencies ----------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import msgspec
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
-from verify.documents.qr import read_qr
 from verify.errors import Fault, Invalid, Unavailable, Unreadable, Words
 from verify.lookup.check import Report
 from verify.web.framework import Ask, Told, told
@@ -17,10 +16,13 @@ from verify.web.hygiene import decode_json, media_type, read_body, require_media
 from verify.web.multipart import parse_multipart
 from verify.web.public.allowance import asker, spend
 from verify.web.public.checks_papers import (
+    brought_text,
     is_pdf,
+    is_picture,
     judge,
     known_about,
     number_in,
+    pictured,
     read_paper,
     roots_of,
     unusable,
@@ -29,9 +31,6 @@ from verify.web.public.half import PublicDesk, PublicHalf, utc_now
 from verify.web.reply import Receive, Reply, Scope, header
 
 UPLOAD_LIMIT_BYTES: Final = 8 << 20
-_PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-_OTHER_PICTURES: Final = (b"GIF8", b"BM", b"II*\0", b"MM\0*")
-"""GIF, BMP and TIFF; WebP begins with RIFF, HEIC and AVIF have `ftyp` at byte 4."""
 _READERS: Final = 2
 """Files read at once: a core each at most, the rest wait."""
 READ_S: Final = 30.0
@@ -71,7 +70,8 @@ class Checks:
 
     async def _text(self, desk: PublicDesk, data: bytes) -> Report:
         text = await self._read(lambda: brought_text(data))
-        return await desk.checker.check(text)
+        report = await desk.checker.check(text)
+        return pictured(report) if is_picture(data) else report
 
     async def _paper(self, desk: PublicDesk, data: bytes) -> Report:
         """A PDF: its record, its seal, its page."""
@@ -100,29 +100,6 @@ class Checks:
         if part is None or not part.data:
             raise _nothing("/file")
         return part.data
-
-
-def brought_text(data: bytes) -> str:
-    """The address, digits or credential inside what was brought; empty when no check can read it.
-
-    This is the one place that knows what can be brought: PNG and JPEG pictures, and text. Of several codes in a
-    picture the first is taken that looks like one of ours. Raises Invalid for a picture of another kind.
-    """
-    try:
-        if data.startswith(_PICTURES):
-            codes = read_qr(data)
-            return next((code for code in codes if "/V/" in code.upper()), codes[0])
-        if data[:4] == b"RIFF" or data[4:8] == b"ftyp" or data.startswith(_OTHER_PICTURES):
-            raise _other_picture()
-        return data.decode("utf-8").strip()
-    except (Unreadable, UnicodeDecodeError):
-        return ""
-
-
-def _other_picture() -> Invalid:
-    what = Words("请上传 PNG 或 JPEG 格式的图片，或对着证书截屏后上传。",
-                 "Send a PNG or JPEG picture, or a screenshot of the certificate.")  # fmt: skip
-    return Invalid(what, faults=(Fault("/file", "picture-format", what),))
 
 
 def _nothing(pointer: str) -> Invalid:

@@ -1,4 +1,4 @@
-"""The check of a PDF: what its code and record say, and whether the file around them is what was signed.
+"""The check of a PDF or picture: what its code and record say, and whether the file around them is what was signed.
 
 A genuine code proves nothing about the page it stands on. So three more checks follow those of the record: the
 document's signature, what was done to the file since, and what its page visibly says. Nothing is fetched, nothing
@@ -18,14 +18,15 @@ from verify.certificate.level import level_text
 from verify.certificate.occupation import print_work_type
 from verify.certificate.status import Verdict
 from verify.documents.brought import FIELDS, Brought, look_at
+from verify.documents.qr import read_qr
 from verify.documents.sheet import WORDING
-from verify.errors import Invalid, Unreadable, VerifyError, Words
+from verify.errors import Fault, Invalid, Unreadable, VerifyError, Words
 from verify.lookup.check import UNPROVEN, Check, Outcome, Report, check_offline
 from verify.lookup.presented import Presented, parse_presented
 from verify.proof.credential import parse_credential
 from verify.proof.jws import parse_compact
 from verify.proof.pades_check import CHANGE_WORDS, FINDING_WORDS, Finding, PdfReport, PdfSignature, check_pdf
-from verify.proof.public import KeyPurpose, PublicKey
+from verify.proof.public import OPERATOR, KeyPurpose, PublicKey
 from verify.proof.token import ELLIPSIS
 from verify.proof.trust import TrustList
 from verify.store.contract import Program
@@ -33,6 +34,7 @@ from verify.store.documents import documents_of
 from verify.store.register import list_keys
 
 RECORD: Final = "credential.jwt"
+RECEIPT: Final = "receipt.jwt"
 _ALTERED: Final = (
     Finding.ALTERED, Finding.CHANGED, Finding.NOT_WHOLE_FILE, Finding.NOT_CERTIFYING, Finding.MORE_SIGNATURES,
 )  # fmt: skip
@@ -41,6 +43,14 @@ _BY_EYE: Final = Words(
     "无法自动读取页面文字，请将页面与查询结果逐项核对。",
     "The page's text cannot be read here: compare the page with the answer, item by item.",
 )
+PICTURE: Final = Words(
+    "页面是图片，请用肉眼与下面显示的内容逐项核对。",
+    "The page is a picture; compare it by eye with what is shown.",
+)
+_ENTRY: Final = Words(
+    "以下只说二维码所指的登记记录，不说明图片的真伪：",
+    "This is about the register entry that the code leads to, not about the picture:",
+)
 _NOT_SIGNED: Final = Words(
     "文件没有数字签名，仅核验了二维码。", "The file carries no digital signature; the code alone was checked."
 )
@@ -48,6 +58,10 @@ _OTHER_COPY: Final = Words(
     "页面上的二维码与文件中的签名记录不是同一份证书。",
     "The code on the page belongs to another copy than the signed record in the file.",
 )
+
+_PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_OTHER_PICTURES: Final = (b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""GIF, BMP and TIFF; WebP begins with RIFF, HEIC and AVIF have `ftyp` at byte 4."""
 
 Ask = Callable[[str], Awaitable[Report]]
 
@@ -66,8 +80,15 @@ class Paper(msgspec.Struct, frozen=True):
     """Whether there is a signature dictionary somewhere in its bytes."""
 
     @property
+    def is_receipt(self) -> bool:
+        """Whether it is the page of a verification receipt and no certificate."""
+        return RECEIPT in self.seen.attachments and RECORD not in self.seen.attachments
+
+    @property
     def contents(self) -> list[str]:
         """What the checks of records are asked about: the attached record first, then codes that look like ours."""
+        if self.is_receipt:
+            return [self.seen.attachments[RECEIPT].decode("utf-8", "replace").strip()]
         record = self.seen.attachments.get(RECORD)
         texts = [] if record is None else [record.decode("utf-8", "replace").strip()]
         return texts + [code for code in self.seen.codes if "/V/" in code.upper()]
@@ -85,6 +106,34 @@ class Known(msgspec.Struct, frozen=True):
 def is_pdf(data: bytes) -> bool:
     """Whether a reader would take it for a PDF (ISO 32000-2 annex I, note 1: the mark may stand a little later)."""
     return b"%PDF-" in data[:1024]
+
+
+def brought_text(data: bytes) -> str:
+    """The address, digits or credential inside what was brought; empty when no check can read it.
+
+    This is the one place that knows what can be brought: PNG and JPEG pictures, and text. Of several codes in a
+    picture the first is taken that looks like one of ours. Raises Invalid for a picture of another kind.
+    """
+    try:
+        if is_picture(data):
+            codes = read_qr(data)
+            return next((code for code in codes if "/V/" in code.upper()), codes[0])
+        if data[:4] == b"RIFF" or data[4:8] == b"ftyp" or data.startswith(_OTHER_PICTURES):
+            raise _other_picture()
+        return data.decode("utf-8").strip()
+    except (Unreadable, UnicodeDecodeError):
+        return ""
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether it is a picture of a kind that is read here."""
+    return data.startswith(_PICTURES)
+
+
+def _other_picture() -> Invalid:
+    what = Words("请上传 PNG 或 JPEG 格式的图片，或对着证书截屏后上传。",
+                 "Send a PNG or JPEG picture, or a screenshot of the certificate.")  # fmt: skip
+    return Invalid(what, faults=(Fault("/file", "picture-format", what),))
 
 
 def roots_of(keys: Mapping[str, PublicKey]) -> list[bytes]:
@@ -132,9 +181,11 @@ async def judge(paper: Paper, known: Known, ask: Ask) -> Report:
     failed = [check.detail for check in added if check.outcome is Outcome.FAILED]
     report = msgspec.structs.replace(base, checks=(*base.checks, *added))
     if not failed:
-        return report
+        return _of_the_entry(report) if added[-1].detail is PICTURE else report
     message = failed[0].join(UNPROVEN)
-    return msgspec.structs.replace(report, verdict=Verdict.UNKNOWN, message=message, answer=None)
+    return msgspec.structs.replace(
+        report, verdict=Verdict.UNKNOWN, message=message, answer=None, receipt=None
+    )
 
 
 async def judge_offline(paper: Paper, trust: TrustList, now: dt.datetime) -> Report:
@@ -144,6 +195,34 @@ async def judge_offline(paper: Paper, trust: TrustList, now: dt.datetime) -> Rep
         return check_offline(text, trust, now)
 
     return await judge(paper, Known(trust.keys, offline=True), ask)
+
+
+def pictured(report: Report) -> Report:
+    """The report on a picture of paper: its code was checked, and nobody looked at what stands around the code.
+
+    A genuine code under another name is the commonest forgery, so the words speak of the register entry alone.
+    """
+    if _disproved(report):
+        return report
+    unseen = Check("face-matches", Outcome.SKIPPED, PICTURE)
+    return _of_the_entry(msgspec.structs.replace(report, checks=(*report.checks, unseen)))
+
+
+def _of_the_entry(report: Report) -> Report:
+    """The same report in words that say nothing of the page around the code."""
+    message = _ENTRY.join(report.message).join(PICTURE)
+    checks = tuple(_of_the_code(check) for check in report.checks)
+    answer = report.answer
+    if answer is not None:
+        answer = msgspec.json.encode(msgspec.json.decode(answer) | {"message": message})
+    return msgspec.structs.replace(report, message=message, checks=checks, answer=answer)
+
+
+def _of_the_code(check: Check) -> Check:
+    if check.name not in ("authentic", "matches-register") or check.outcome is not Outcome.PASSED:
+        return check
+    said = Words(f"二维码：{check.detail.zh}", f"The code: {check.detail.en}")
+    return Check(check.name, check.outcome, said)
 
 
 def _disproved(report: Report) -> bool:
@@ -189,7 +268,12 @@ def _seal_checks(paper: Paper, known: Known) -> tuple[Check, Check]:
 def _unsigned(paper: Paper) -> Check:
     """A scan without a signature is what a photo is; a file of ours without one lost it on the way."""
     face = paper.seen.face
-    ours = RECORD in paper.seen.attachments or face.name is not None or face.number is not None
+    ours = (
+        paper.is_receipt
+        or RECORD in paper.seen.attachments
+        or face.name is not None
+        or face.number is not None
+    )
     if not ours and not paper.claims_seal:
         return Check("document-signature", Outcome.SKIPPED, _NOT_SIGNED)
     findings = () if paper.seals is None else paper.seals.findings
@@ -204,7 +288,11 @@ def _wrong_signer(paper: Paper, signature: PdfSignature, known: Known) -> tuple[
     if not signature.issued_by_root:
         return Outcome.FAILED, FINDING_WORDS[Finding.FOREIGN_ISSUER]
     key = known.keys.get(signature.kid)
-    if key is None or key.key_bytes != signature.point or key.purpose is not KeyPurpose.TOKEN:
+    if paper.is_receipt and (key is None or not _is_sayer(key, signature)):
+        what = Words("签名密钥不是运营方的声明密钥。", "The signing key is not the operator's statement key.")
+        return Outcome.FAILED, what
+    purpose = KeyPurpose.STATEMENT if paper.is_receipt else KeyPurpose.TOKEN
+    if key is None or key.key_bytes != signature.point or key.purpose is not purpose:
         what = Words("签名密钥不是登记的机构密钥。", "The signing key is none of a registered agency's.")
         return Outcome.FAILED, what
     named = [one.kid for one in _presented(paper) if one.kid is not None]
@@ -221,11 +309,20 @@ def _wrong_signer(paper: Paper, signature: PdfSignature, known: Known) -> tuple[
     return None
 
 
+def _is_sayer(key: PublicKey, signature: PdfSignature) -> bool:
+    return key.owner == OPERATOR and key.purpose is KeyPurpose.STATEMENT and key.key_bytes == signature.point
+
+
 # --- the page ---------------------------------------------------------------------------------------------
 
 
 def _face_check(paper: Paper, proven: bool) -> Check:
     """`face-matches`: what the page visibly says against what was signed, if that is `proven` to be signed."""
+    if paper.is_receipt:  # the page is ours as a whole, or it is nothing: its seal covers every letter
+        whole = proven and paper.seals is not None and paper.seals.holds
+        return (
+            _check("face-matches", True, _SAME) if whole else Check("face-matches", Outcome.SKIPPED, UNPROVEN)
+        )
     presented = _presented(paper)
     if len({one.scan_code for one in presented}) > 1:
         return _check("face-matches", False, _OTHER_COPY)
@@ -233,9 +330,9 @@ def _face_check(paper: Paper, proven: bool) -> Check:
     signed = next((one for one in presented if one.claims is not None), None)
     if not proven:
         return Check("face-matches", Outcome.SKIPPED, UNPROVEN)
-    if signed is None or (face.name is None and face.number is None):
-        return Check("face-matches", Outcome.SKIPPED, _BY_EYE)
     whole = paper.seals is not None and paper.seals.holds
+    if signed is None or (face.name is None and face.number is None):
+        return Check("face-matches", Outcome.SKIPPED, _BY_EYE if whole else PICTURE)
     wrong = []
     for field, agrees in _signed_face(signed).items():
         seen = getattr(face, field)
