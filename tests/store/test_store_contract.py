@@ -344,3 +344,26 @@ async def test_bulk_revocation_needs_a_second_person_and_is_one_commit(store: St
 
 async def test_keys_come_back_as_they_went_in(store: Store) -> None:
     assert await store.read(list_keys) == [key_record()]
+
+
+async def test_a_caller_that_gives_up_leaves_the_writer_to_all_others(store: Store) -> None:
+    """Cancelled at every moment of a write, again and again: what others write afterwards is there."""
+    origin = Origin("cancelled", NOON)
+
+    def note() -> Program[int]:
+        journal = yield from open_journal(origin)
+        seq = journal.add(EventKind.BATCH_RECEIVED, {})
+        yield from journal.close()
+        return seq
+
+    for turn in range(40):
+        given_up = [asyncio.ensure_future(store.write(note)) for _ in range(3)]
+        for _ in range(turn % 5):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.0003 * (turn % 8))
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+        async with asyncio.timeout(10):
+            seq = await store.write(note)
+        assert (await store.read(lambda: read_head(0))).seq == seq

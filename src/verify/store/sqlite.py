@@ -162,6 +162,8 @@ class _Job:
         self.value: Any = None
         self.error: BaseException | None = None
         self.done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        # A caller that is cancelled stops waiting, no more: its program may be committed already.
+        self.done.set_running_or_notify_cancel()
 
     def acknowledge(self) -> None:
         if self.error is not None:
