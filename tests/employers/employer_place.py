@@ -25,7 +25,7 @@ from verify.office.credentials import Credentials
 from verify.office.trust import statement_in_use
 from verify.proof.http_signature import content_digest
 from verify.proof.public import PublicKey, load_public
-from verify.proof.signer import sign_and_read_back
+from verify.proof.signer import SoftSigner, sign_and_read_back
 from verify.store.contract import Store
 from verify.store.register import Credential, list_keys
 from verify.store.subscriptions import Webhook
@@ -41,6 +41,10 @@ class Signer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.used: list[PublicKey] = []
+
+    async def in_use(self) -> tuple[PublicKey, SoftSigner]:
+        key = statement_in_use(await self.world.store.read(list_keys))
+        return key, SoftSigner(self.world.pairs[key.kid])
 
     async def sign(self, make: Callable[[PublicKey], bytes]) -> tuple[bytes, bytes]:
         key = statement_in_use(await self.world.store.read(list_keys))

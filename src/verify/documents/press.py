@@ -91,7 +91,9 @@ class Press:
             Invalid: a stand-in's picture cannot be used.
         """
         form = self.templates.get(sheet.template, sheet.kind)
-        return self._compile(form.source, self._inputs(sheet, form, PRINT_DPI, attachments), sheet, "pdf")
+        return self._compile(
+            form.source, self._inputs(sheet, form, PRINT_DPI, attachments), sheet.issued_at, "pdf"
+        )
 
     def render_png(self, sheet: Sheet, ppi: float = 144) -> bytes:
         """The same page as a picture, `ppi` pixels an inch (36 to 600).
@@ -117,7 +119,7 @@ class Press:
         Raises:
             BadDocument, Invalid: as `render_pdf`.
         """
-        return self._compile(form.source, self._inputs(sheet, form, ppi), sheet, "png", ppi)
+        return self._compile(form.source, self._inputs(sheet, form, ppi), sheet.issued_at, "png", ppi)
 
     def field_boxes(self, sheet: Sheet, form: Template | None = None) -> list[Box]:
         """Where the fields of this sheet stand in its form, by name, in the order of the form.
@@ -151,7 +153,20 @@ class Press:
         """
         template = Template(name, name, frozenset({sheet.kind}), "portrait", _source(name), True)
         inputs = self._inputs(sheet, template, ppi) | dict(extra)
-        return self._compile(template.source, inputs, sheet, form, ppi)
+        return self._compile(template.source, inputs, sheet.issued_at, form, ppi)
+
+    def render_data(
+        self, name: str, data: Mapping[str, object], attachments: Sequence[Attachment], at: dt.datetime
+    ) -> bytes:
+        """Data that is no certificate in a form of its own (`receipt`), PDF/A-3a and PDF/UA-1, dated `at`.
+
+        Raises:
+            BadDocument: a character without a glyph, more than one page, or odd attachments.
+        """
+        self._refuse_unprintable(data, ())
+        whole = dict(data) | {"attachments": attachment_data(attachments)}
+        inputs = self._families | {"sheet": _ENCODER.encode(whole).decode()}
+        return self._compile(_source(name), inputs, at, "pdf")
 
     def _inputs(
         self, sheet: Sheet, form: Template, dpi: float, attachments: Sequence[Attachment] = ()
@@ -187,7 +202,7 @@ class Press:
         self,
         source: bytes,
         inputs: dict[str, str],
-        sheet: Sheet,
+        at: dt.datetime,
         form: Literal["pdf", "png"],
         ppi: float = PRINT_DPI,
     ) -> bytes:
@@ -198,7 +213,7 @@ class Press:
                 ppi=ppi if form == "png" else None,
                 sys_inputs=inputs,
                 pdf_standards=["a-3a", "ua-1"] if form == "pdf" else [],
-                timestamp=int(sheet.issued_at.astimezone(dt.UTC).timestamp()),
+                timestamp=int(at.astimezone(dt.UTC).timestamp()),
             )
         except typst.TypstError as problem:
             raise translate(problem) from problem

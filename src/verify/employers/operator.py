@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from verify.proof.public import PublicKey
+from verify.proof.signer import Signer
 
 
 class OperatorSigner(Protocol):
@@ -14,4 +15,8 @@ class OperatorSigner(Protocol):
 
         Raises BadKey when no key is in use or its file cannot be used, and whatever the signer raises.
         """
+        ...
+
+    async def in_use(self) -> tuple[PublicKey, Signer]:
+        """The key in use and what signs with it, for a file that is signed in several steps. Raises BadKey."""
         ...

@@ -140,7 +140,7 @@ class Papers:
             plain = press.render_pdf(sheet, attached)
             signing = sign_pdf(
                 plain,
-                signer=_SignThere(signer, loop),
+                signer=SignThere(signer, loop),
                 certificate=certificate,
                 chain=chain,
                 signed_at=at,
@@ -178,7 +178,7 @@ def attachments(credential: str) -> list[Attachment]:
     ]
 
 
-class _SignThere:
+class SignThere:
     """A signer that does its work on the loop it came from: an HSM's session belongs there."""
 
     def __init__(self, signer: Signer, loop: asyncio.AbstractEventLoop) -> None:

@@ -166,7 +166,7 @@ class Keys:
         certificate = None
         if purpose is KeyPurpose.ROOT:
             certificate = self._certify_root(pair, name, at)
-        elif purpose is KeyPurpose.TOKEN:
+        elif purpose in (KeyPurpose.TOKEN, KeyPurpose.STATEMENT):  # both sign PDF files
             certificate = await self._certify(pair, owner, name, at)
         record = public_record(
             pair, owner=owner, owner_name=name, purpose=purpose, created_at=at, certificate=certificate

@@ -17,6 +17,7 @@ from verify.cases.queue import Queue
 from verify.config import Settings
 from verify.employers.dispatcher import Dispatcher
 from verify.employers.lists import Lists
+from verify.employers.receipt_papers import ReceiptPapers
 from verify.employers.receipts import Receipts
 from verify.employers.subscriptions import Subscriptions
 from verify.employers.webhooks import Webhooks
@@ -37,7 +38,7 @@ from verify.office.office import Office, open_office
 from verify.office.trust import statement_in_use
 from verify.proof.keyfiles import KeyStore
 from verify.proof.public import KeyState, PublicKey
-from verify.proof.signer import SoftSigner, sign_and_read_back
+from verify.proof.signer import Signer, SoftSigner, sign_and_read_back
 from verify.store import register
 from verify.store.contract import Store
 from verify.wiring.house import House, close_quietly, open_public, passphrase, utc_now
@@ -60,6 +61,7 @@ class OfficeHouse(House, frozen=True):
     papers: Papers
     press: PressRoom
     receipts: Receipts
+    receipt_papers: ReceiptPapers
     lists: Lists
     subscriptions: Subscriptions
     webhooks: Webhooks
@@ -105,10 +107,15 @@ class StatementSigner:
 
     async def sign(self, make: Callable[[PublicKey], bytes]) -> tuple[bytes, bytes]:
         """See `employers.operator.OperatorSigner`."""
-        key = statement_in_use(await self._store.read(register.list_keys))
+        key, signer = await self.in_use()
         message = make(key)
-        (signature,) = await sign_and_read_back(self._keys.signer(key.kid), key, [message])
+        (signature,) = await sign_and_read_back(signer, key, [message])
         return message, signature
+
+    async def in_use(self) -> tuple[PublicKey, Signer]:
+        """See `employers.operator.OperatorSigner`."""
+        key = statement_in_use(await self._store.read(register.list_keys))
+        return key, self._keys.signer(key.kid)
 
 
 async def open_office_house(
@@ -171,6 +178,7 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         papers=papers,
         press=press,
         receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
+        receipt_papers=ReceiptPapers(store, operator, press, public_url=public_url),
         lists=lists,
         subscriptions=Subscriptions(store, house.lookup, lists, data_keys=data_keys, now=now),
         webhooks=Webhooks(

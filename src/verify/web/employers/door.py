@@ -111,12 +111,16 @@ def receipt_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         given = await desk.receipts.give(question, credential)
         if not given.answers:
             desk.budgets.missed(source)
+        vary = (b"vary", b"Accept")
+        if b"application/pdf" in (header(request.scope, b"accept") or b""):
+            page = await desk.receipt_papers.pdf(given.receipt)
+            return told(Reply(201, [*_headers(half, "application/pdf"), vary], page))
         claims = given.claims
         view = {
             "id": claims.jti, "verdict": claims.verdict, "as_of": claims.as_of, "seq": claims.seq,
             "receipt": given.receipt, "answers": [msgspec.Raw(answer) for answer in given.answers],
         }  # fmt: skip
-        return told(half.json(view, 201))
+        return told(half.json(view, 201, vary))
 
     return [give]
 

@@ -117,7 +117,9 @@ EMPLOYER_ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/receipts", tag="employers", auth="employer",
         summary="Ask about one certificate and get a signed receipt, for a miss too.",
         bodies=(Body("application/json", ref("Question"), {"number": "Y000044010000263000001", "name": "张三"}),),
-        answers={201: Answer("Answer and receipt.", schema=ref("GivenReceipt"))}, problems=(429,),
+        answers={201: Answer("Answer and receipt; as PDF the page of the receipt, sealed, with the JWS inside.",
+                             schema=ref("GivenReceipt"), also={"application/pdf": text(format="binary")})},
+        problems=(429,),
     ),
     Route(
         method="POST", path="/api/v1/employer-subscriptions", tag="employers", auth="employer",
