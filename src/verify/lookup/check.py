@@ -226,11 +226,7 @@ class Checker:
             checks.put("matches-register", False, "登记库没有该回执的记录。",
                        "The register recorded no such receipt.")  # fmt: skip
         # 4. What it said then, beside what the register says now.
-        now = [
-            (seen.number, Verdict.UNAVAILABLE if seen.number in kept.lost.numbers else
-             self._verdict_now(kept.now.get(seen.number), at))
-            for seen in claims.answers
-        ]  # fmt: skip
+        now = [(seen.number, self._verdict_now(kept.now.get(seen.number), at)) for seen in claims.answers]
         verdicts = [verdict for _, verdict in now] or [Verdict.UNKNOWN]
         verdict = next((one for one in verdicts if one is not Verdict.VALID), Verdict.VALID)
         checks.put("status", verdict is Verdict.VALID, MESSAGES[verdict].zh, MESSAGES[verdict].en)
