@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from verify.certificate.form import IssueRequest
-from verify.errors import BadKey, Fault, KeyReused, NotFound, StoreFailed, Words
+from verify.errors import BadKey, Fault, KeyReused, NotFound, NotReady, StoreFailed, Words
 from verify.issuance.caller import Caller, check_key
 from verify.issuance.issue import CHUNK, Issuance
 from verify.issuance.roster import Format, RosterRow, read_roster, without_identity
@@ -177,11 +177,11 @@ class Batches:
     async def work_once(self) -> int:
         """Issue one chunk of every batch that waits, oldest first; returns how many rows were dealt with.
 
-        A batch whose agency has no usable key stays waiting. Raises StoreFailed.
+        A batch whose agency has no usable key, or for whose key the clock is wrong, stays waiting. Raises StoreFailed.
         """
         done = 0
         for batch in await self._desk.store.read(ready_batches):
-            with contextlib.suppress(BadKey):
+            with contextlib.suppress(BadKey, NotReady):
                 done += await self._work_on(batch)
         return done
 

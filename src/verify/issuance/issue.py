@@ -15,12 +15,13 @@ import msgspec
 from verify.certificate.record import Agency, Filing
 from verify.certificate.request import Checked, IssueRequest, check_request
 from verify.documents.picture import check_photo
-from verify.errors import BadKey, KeyReused, NotFound, VerifyError, Words
+from verify.errors import BadKey, KeyReused, NotFound, NotReady, VerifyError, Words
 from verify.issuance.caller import check_key
 from verify.issuance.drafting import abandonment, make_draft, recorded, request_digest
 from verify.issuance.gather import Gather
 from verify.issuance.printable import require_printable
-from verify.issuance.signing import Fresh, Signers, sign_copies
+from verify.issuance.signing import Fresh, Signers, require_in_window, sign_copies
+from verify.proof.public import PublicKey
 from verify.proof.sealing import DataKeys
 from verify.store.certificates import (
     Abandoned,
@@ -124,8 +125,8 @@ class Issuance:
 
         The same `key` and request again give the same certificate, for ever. Raises Invalid with all faults,
         OutOfScope, AgencyBlocked, NotFound (no such agency), KeyReused, Duplicate, Conflict (a brought number
-        is taken), BadKey (no usable signing key). StoreFailed means that the outcome is unknown: ask again
-        with the same key.
+        is taken), BadKey (no usable signing key), NotReady (the clock here is outside the key's window).
+        StoreFailed means that the outcome is unknown: ask again with the same key.
         """
         return await self._gather.put((agency, actor), Row(check_key(key), request))
 
@@ -169,7 +170,7 @@ class Issuance:
                 _earlier(around.known.get(row.key), digest) for row, digest in zip(rows, digests, strict=True)
             ]
             # 2. Checked: each new request is canonical, complete, in scope; of the others nothing is recorded.
-            drafts = await self._draft_new(around, rows, digests, found)
+            drafts = await self._draft_new(around, rows, digests, found, origin.at)
             # 3. Prepared: numbered, sealed and recorded in one commit, before anything is signed. Not public.
             if drafts:
                 await self._record(agency, drafts, found, origin)
@@ -191,16 +192,19 @@ class Issuance:
         rows: Sequence[Row],
         digests: Sequence[bytes],
         found: list[Prepared | VerifyError | None],
+        at: dt.datetime,
     ) -> dict[int, Draft]:
         """Drafts by place for the requests nobody knew; a refused one leaves its error in `found`."""
         new = [i for i, outcome in enumerate(found) if outcome is None]
         if not new:
             return {}
-        key, no_key = None, None
+        key: PublicKey | None = None
+        no_key: VerifyError | None = None
         try:
             key, _ = await self.signers.signer_for(around.agency.code)
-        except BadKey as error:
-            no_key = error
+            require_in_window(key, at)
+        except (BadKey, NotReady) as error:
+            key, no_key = None, error
         today = self.now().astimezone(CHINA).date()
         drafts: dict[int, Draft] = {}
         for count, i in enumerate(new, 1):

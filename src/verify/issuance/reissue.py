@@ -30,7 +30,7 @@ from verify.issuance.caller import Caller, check_key
 from verify.issuance.drafting import abandonment, make_draft, personal_of, photo_place, recorded
 from verify.issuance.issue import CHINA, Around, Issuance, Issued, look_around, take_photo
 from verify.issuance.printable import require_printable
-from verify.issuance.signing import seal_renewal
+from verify.issuance.signing import require_in_window, seal_renewal
 from verify.store.certificates import (
     Abandoned,
     CopyDraft,
@@ -204,6 +204,7 @@ class Reissues:
         assert checked is not None
         agency = checked.face.agency
         signing, _ = await desk.signers.signer_for(agency)
+        require_in_window(signing, origin.at)
         draft = make_draft(
             checked,
             key,
@@ -226,6 +227,7 @@ class Reissues:
         desk, certificate = self._desk, plan.certificate
         agency, number = certificate.face.agency, certificate.number
         signing, _ = await desk.signers.signer_for(agency)
+        require_in_window(signing, origin.at)
         scan_code = new_scan_code(desk.random)
         renewed = self._renew(plan)
         photo = None if plan.checked is None else await take_photo(plan.checked)

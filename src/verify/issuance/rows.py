@@ -65,7 +65,7 @@ async def issue_rows(
 ) -> list[RowResult]:
     """Issue rows, each with its key, through the normal flow; one result for each, in order.
 
-    Raises StoreFailed, BadKey and NotFound (of the agency): the row is not to blame, and may be sent again.
+    Raises StoreFailed, BadKey, NotReady (the clock) and NotFound (of the agency): the row is not to blame, and may be sent again.
     """
     asked = [Row(key, row.request) for row, key in rows if row.request is not None]
     answers = iter(await desk.issue_many(agency, asked, actor) if asked else ())
@@ -81,7 +81,7 @@ def result_of(row: RosterRow, answer: Issued | VerifyError | None) -> RowResult:
     if answer is None:
         faults = tuple(without_identity(fault) for fault in row.faults)
         return RowResult(row.row, row.line, row.row_id, None, code="invalid", faults=faults)
-    if isinstance(answer, StoreFailed) or answer.code == "bad-key":
+    if isinstance(answer, StoreFailed) or answer.code in ("bad-key", "not-ready"):
         raise answer
     return RowResult(row.row, row.line, row.row_id, None, code=answer.code, faults=faults_of(answer, row))
 

@@ -12,12 +12,13 @@ import msgspec
 
 from verify.certificate.identity import mask_id_number
 from verify.certificate.record import Agency, Holder
-from verify.errors import BadKey, Words
+from verify.errors import BadKey, NotReady, Words
 from verify.proof.credential import assemble_jws, credential_claims, credential_payload, jws_signing_input
 from verify.proof.public import KeyPurpose, PublicKey
 from verify.proof.sealing import DataKeys
 from verify.proof.signer import Signer, sign_and_read_back
 from verify.proof.token import TokenClaims, assemble_token, to_be_signed, token_payload
+from verify.proof.window import Standing, standing
 from verify.store.certificates import Pending, Renewed, Signed
 from verify.store.contract import Store
 from verify.store.journal import from_micros
@@ -57,6 +58,30 @@ class SignersInUse:
         if signer is None:
             signer = self._opened[key.kid] = self._open(key.kid)
         return key, signer
+
+
+def require_in_window(key: PublicKey, at: dt.datetime) -> None:
+    """Refuse to record a copy that its key was not in force for. `at` (aware UTC) is what the copy will be dated.
+
+    A clock that runs behind the one that activated the key would date copies before the key's window: a reader
+    would have to doubt them for ever. Raises NotReady, before a number is taken.
+    """
+    there = standing(key, at)
+    if there is Standing.IN_FORCE:
+        return
+    if there is Standing.NOT_YET:
+        zh = f"密钥 {key.kid} 自 {_instant(key.active_from)} 起启用，而本机时钟为 {_instant(at)}，不能签发。"
+        en = f"Key {key.kid} is active from {_instant(key.active_from)}; the clock here says {_instant(at)}."
+        hint = "set this host's clock: timedatectl set-ntp true"
+    else:
+        zh = f"密钥 {key.kid} 至 {_instant(key.active_to)} 止，而本机时钟为 {_instant(at)}，不能签发。"
+        en = f"Key {key.kid} was active until {_instant(key.active_to)}; the clock here says {_instant(at)}."
+        hint = f"verify key rotate {key.owner}; or, if this host's clock is ahead: timedatectl set-ntp true"
+    raise NotReady(Words(zh, en + " Nothing is issued."), hint=hint)
+
+
+def _instant(at: dt.datetime | None) -> str:
+    return "-" if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Fresh(msgspec.Struct, frozen=True):
