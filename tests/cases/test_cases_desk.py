@@ -353,7 +353,9 @@ async def test_the_queue_is_paged_oldest_first_and_shows_what_is_late(world: Wor
     rest = await queue(world).list(world.operator(), after=first.next)
     assert [one.id for one in (*first.cases, *rest.cases)] == keys and rest.next is None
     assert not any(one.overdue for one in first.cases)
+    assert await queue(world).waiting() == (PAGE + 2, 0)
     world.clock.forward(days=30)
+    assert await queue(world).waiting() == (PAGE + 2, PAGE + 2)
     late = await queue(world).list(world.operator(), kinds=("objection",))
     assert all(one.overdue for one in late.cases)
     assert (await queue(world).list(world.operator(), kinds=("report",))).cases == ()

@@ -16,7 +16,8 @@ PROMISED = {
     "key retire", "key compromise", "credential create", "credential list", "credential revoke", "issue",
     "suspend", "reinstate", "revoke", "reissue", "show", "history", "lookup", "check", "audit", "backup",
     "restore", "config", "recover status", "recover guard", "recover alone", "recover promote", "recover accept",
-    "migrate", "witness", "template check", "template list", "overprint",
+    "case list", "case show", "case accept", "case assign", "case answer", "case close", "imitation list", "imitation add",
+    "imitation remove", "migrate", "witness", "template check", "template list", "overprint",
 }  # fmt: skip
 SILENT = {"serve", "demo", "overprint", "recover guard", "recover alone", "recover accept", "witness"}
 """Commands that print no data."""
@@ -38,7 +39,9 @@ def test_every_promised_command_is_there() -> None:
     assert EVERY.keys() >= PROMISED
 
 
-@pytest.mark.parametrize("path", [*EVERY, "", "agency", "filing", "key", "credential", "recover"])
+@pytest.mark.parametrize(
+    "path", [*EVERY, "", "agency", "filing", "key", "credential", "recover", "case", "imitation"]
+)
 def test_help_shows_an_example_of_the_command_itself(path: str) -> None:
     result = CliRunner().invoke(main, [*path.split(), "--help"])
     assert result.exit_code == 0

@@ -25,6 +25,7 @@ from verify.store.cases import (
     CaseState,
     Dossier,
     assign_case,
+    count_waiting,
     list_cases,
     move_case,
     read_case,
@@ -107,6 +108,10 @@ class Queue:
         )
         shown = tuple(self._listed(case) for case in found[:PAGE])
         return Page(shown, shown[-1].id if len(found) > PAGE else None)
+
+    async def waiting(self) -> tuple[int, int]:
+        """How many cases of all queues wait for somebody, and how many of them are overdue."""
+        return await self._store.read(partial(count_waiting, self._now()), snapshot=False)
 
     async def show(self, case_id: str, caller: Caller) -> Whole:
         """One case. Raises NotFound, also for another agency's."""

@@ -210,6 +210,12 @@ def list_cases(
     return [_case(row) for row in rows]
 
 
+def count_waiting(at: dt.datetime) -> Program[tuple[int, int]]:
+    """How many cases wait for somebody, and how many of them are past their day."""
+    ((waiting, late),) = yield from run("count_waiting_cases", to_micros(at))
+    return int(waiting), int(late)
+
+
 def list_objections_of(number: str) -> Program[list[Dossier]]:
     """What the holder of a certificate objected to, newest first."""
     found = []

@@ -42,6 +42,10 @@ where agency = $5 and state in {texts $1} and kind in {texts $2} and id > $3 ord
 select id, kind, matter, number, agency, state, created_at, due_at, settled_at, sealed from case_file
 where number = $1 order by id desc limit $2
 
+-- name: count_waiting_cases
+select count(*), coalesce(sum(case when due_at <= $1 then 1 else 0 end), 0) from case_file
+where state in ('received', 'accepted')
+
 -- name: move_case
 update case_file set state = $2, settled_at = $3 where id = $1
 

@@ -35,18 +35,22 @@ def case_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
 
 def case_work(house: Opening[House], opening: Derived[OfficeHouse]) -> list[Callable[[], Awaitable[None]]]:
-    """The hourly sweep."""
+    """The hourly sweep, which also tells the operator how many cases wait."""
     return [lambda: _sweep(house, opening)]
 
 
 async def _sweep(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
     await house.wait()
-    desk = opening.now().desk
+    desk, queue = opening.now().desk, opening.now().queue
     while True:
         try:
             closed, deleted = await desk.sweep()
             if closed or deleted:
                 log.info("old cases swept", closed=closed, deleted=deleted)
+            waiting, overdue = await queue.waiting()
+            if waiting:
+                tell = log.warning if overdue else log.info
+                tell("cases wait for somebody", waiting=waiting, overdue=overdue)
         except VerifyError as error:
             log.warning("old cases could not be swept; it is tried again", code=error.code)
         await asyncio.sleep(SWEEP_S)
