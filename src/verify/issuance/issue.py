@@ -18,7 +18,6 @@ from verify.documents.picture import check_photo
 from verify.errors import BadKey, KeyReused, NotFound, NotReady, VerifyError, Words
 from verify.issuance.caller import check_key
 from verify.issuance.drafting import abandonment, make_draft, recorded, request_digest
-from verify.issuance.gather import Gather
 from verify.issuance.printable import require_printable
 from verify.issuance.signing import Fresh, Signers, require_in_window, sign_copies
 from verify.proof.public import PublicKey
@@ -40,6 +39,7 @@ from verify.store.certificates import (
     unfinished,
 )
 from verify.store.contract import Program, Store
+from verify.store.gather import Gather
 from verify.store.journal import Origin, from_micros
 from verify.store.personal import unseal_credential, unseal_token
 from verify.store.register import find_agency, list_filings

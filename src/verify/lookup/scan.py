@@ -38,6 +38,11 @@ LOOK_BACK = WINDOW - 500
 what others wrote before. Fewer than a look tells, because the head may move between its two statements."""
 
 
+TURNS = 3
+"""Turns of the event loop before a look is sent, so that whoever is at the door joins it: under load twice as many
+share a look, and an idle loop turns in microseconds."""
+
+
 class Figures(msgspec.Struct):
     """Counts since the start, for metrics."""
 
@@ -201,6 +206,8 @@ class Lookup:
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look again and again, one look at a time, until nobody waits."""
         while self._waiting.numbers or self._waiting.asks:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             # The set is swapped out before the look is sent: who comes later waits for the next one.
             waiting, self._waiting = self._waiting, Waiting(loop.time() + self._deadline_s)
             try:

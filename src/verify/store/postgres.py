@@ -22,6 +22,7 @@ from verify.store.contract import Program, Run, Step, run
 from verify.store.fence import BEAT_S, READ_GUARD, READ_TIMELINE, SHORTEST_LEASE_MS, Fence, Guard
 from verify.store.heartbeat import Heart
 from verify.store.primary import connect_primary, split_hosts
+from verify.store.readers import Readers
 from verify.store.statements import (
     Copying,
     load_copyings,
@@ -58,7 +59,7 @@ class PostgresStore:
         self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", *, read_only: bool, fence: Fence, beat_s: float
     ) -> None:
         """Take over an open pool."""
-        self._pool = pool
+        self._readers = Readers(pool)
         self._fence = fence
         self._several = len(split_hosts(dsn)) > 1
         self._expired_at = 0.0
@@ -74,7 +75,7 @@ class PostgresStore:
         is the primary; see `fence.py`.
         """
         try:
-            async with self._pool.acquire() as connection:
+            async with self._readers.lend() as connection:
                 judge = _Judge(self._fence, time.monotonic(), self._writer)
                 if not snapshot:
                     return await drive(connection, program(), judge)
@@ -99,7 +100,7 @@ class PostgresStore:
         """Another of the servers may be the primary by now; ask at most once a second."""
         if self._several and time.monotonic() > self._expired_at + 1:
             self._expired_at = time.monotonic()
-            await self._pool.expire_connections()
+            await self._readers.expire()
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
         """Run `program` in one durable transaction, committed together with those that wait beside it."""
@@ -115,7 +116,7 @@ class PostgresStore:
         if self._writer is not None:
             await self._writer.close()
         with contextlib.suppress(*BROKEN):
-            await asyncio.wait_for(self._pool.close(), 10)
+            await asyncio.wait_for(self._readers.close(), 10)
 
 
 async def open_postgres(dsn: str, *, read_only: bool = False, beat_s: float = BEAT_S) -> PostgresStore:
