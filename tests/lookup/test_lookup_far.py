@@ -153,8 +153,12 @@ async def test_nothing_in_redis_tells_whom_it_is_about(desk: Desk, server: Serve
     with server.client as client:
         keys: Any = client.keys("verify:f:*")
         assert len(keys) == 8
-    opened = [first._far._open(FarFace, seeded(index).number, value) for index in range(8)  # type: ignore[union-attr]
-              for value in server.dump() if first._far._open(FarFace, seeded(index).number, value)]  # type: ignore[union-attr]  # fmt: skip
+    assert first._far is not None and first._history is not None
+    far, history = first._far, first._history
+    found = [
+        far._open(FarFace, seeded(i).number, value, history) for i in range(8) for value in server.dump()
+    ]
+    opened = [one for one in found if one is not None]
     assert len(opened) == 8
     assert all(seeded(index).holder.id_number not in repr(opened) for index in range(8))
 
@@ -179,7 +183,9 @@ def forge(client: Any, keys: list[bytes]) -> None:
     """Entries sealed by somebody with a key of his own."""
     other = FarCache(Link("unix:///x"), STRANGER, revoked_public=True)
     for key in keys:
-        client.set(key, other._seal(FarNumber(1 << 40, "n", "{}", "valid", 1, 0, None, None, "a", "", "")))
+        client.set(
+            key, other._seal(FarNumber(1 << 40, "n", "{}", "valid", 1, 0, None, None, "a", "", ""), "")
+        )
 
 
 def garbage(client: Any, keys: list[bytes]) -> None:
@@ -297,13 +303,13 @@ class NoGuard(Lookup):
 class Unsealed(FarCache):
     """An entry stands in Redis as it is."""
 
-    def _seal(self, entry: FarNumber | FarFace) -> bytes:
+    def _seal(self, entry: FarNumber | FarFace, history: str) -> bytes:
         self._keys = Bare()
-        return super()._seal(entry)
+        return super()._seal(entry, history)
 
-    def _open(self, kind: Any, number: str, blob: bytes) -> Any:
+    def _open(self, kind: Any, number: str, blob: bytes, history: str) -> Any:
         self._keys = Bare()
-        return super()._open(kind, number, blob)
+        return super()._open(kind, number, blob, history)
 
 
 class Bare(DataKeys):
@@ -390,7 +396,7 @@ async def test_only_the_seal_keeps_a_forged_face_from_being_shown(
     stranger = kind_of(Link(server.url), STRANGER, revoked_public=True)
     with server.client as client:
         (key,) = client.keys("*")  # type: ignore[misc]
-        client.set(key, stranger._seal(far_face(one.number, forged)))
+        client.set(key, stranger._seal(far_face(one.number, forged), ""))
     async with node(desk, server.url, far=kind_of) as second:
         (answer,) = (await second.by_scan_code(one.scan_code)).answers
         assert read_answer(answer)["verdict"] == shown

@@ -130,7 +130,7 @@ class CacheAside(Lookup):
         steps = super()._look(waiting)
         read = next(steps)
         if self._window.seq is not None and not waiting.asks:
-            rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq)
+            rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq, self._history or "")
             self._answer_numbers(waiting.numbers, rest)
             return rest if rest.numbers else None
         try:
@@ -177,7 +177,7 @@ class TimeToLive(Lookup):
         self.flushes += 1
         if self.flushes % 5 == 1 or waiting.asks:
             return (yield from super()._look(waiting))
-        rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq or 0)
+        rest = Rest(0, "2026-11-21T00:00:00.000Z", self._window.seq or 0, self._history or "")
         self._answer_numbers(waiting.numbers, rest)
         return rest if rest.numbers else None
 

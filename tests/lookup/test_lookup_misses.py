@@ -93,7 +93,7 @@ async def test_every_personal_miss_is_the_same_reply_after_the_same_statements(d
     assert len(shapes) == 1
     ((reply, sent),) = shapes
     assert reply.answers == ()
-    assert [name for name, _ in sent] == ["read_seq", "find_tags", "read_seq", "read_certificates"]
+    assert [name for name, _ in sent] == ["read_place", "find_tags", "read_place", "read_certificates"]
 
 
 async def test_a_prepared_number_is_as_unknown_as_one_that_was_never_given(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from verify.cli import errand
 from verify.errors import Words
 from verify.office.audit import Report
 from verify.office.audit import audit as run_audit
+from verify.store.journal import EventKind
 from verify.wiring.care import Restored, make_backup, restore_backup
 from verify.wiring.desks import OfficeHouse
 
@@ -127,15 +128,38 @@ def _put_restored(restored: Restored) -> None:
         click.echo(f"before: {restored.aside}")
     click.echo(f"backup ended at {restored.backup_seq}; {what.changes} later changes applied")
     for words, lost in (
-        ("lost certificates, their numbers spent: issue again", what.lost_certificates),
+        (
+            "lost certificates, their numbers spent: issue again, then verify recover settle",
+            what.lost_certificates,
+        ),
         ("lost copies: reissue once more", what.lost_copies),
         ("lost API keys: make new ones", what.lost_credentials),
         ("keys without their X.509 certificate", what.lost_key_certificates),
+        *((_OTHERS[kind], ids) for kind, ids in what.lost_others.items()),
         ("ledger entries that nobody has", tuple(str(seq) for seq in what.missing)),
     ):
         if lost:
             click.echo(f"{words} ({len(lost)}): {' '.join(lost)}")
+    if what.lost_certificates or what.lost_copies:
+        click.echo(
+            "until they are settled, whoever asks for one of them is told that it could not be checked"
+        )
+    click.echo(
+        "entries that Redis holds of the time before are of another history: no node reads them, flush nothing"
+    )
     click.echo("next: verify audit")
+
+
+_OTHERS: dict[str, str] = {
+    EventKind.DOCUMENT_KEPT: "files made since: they are made anew when asked for",
+    EventKind.BATCH_RECEIVED: "lost uploads: their agencies send them again",
+    EventKind.REVOCATION_PROPOSED: "lost proposals: propose again",
+    EventKind.CHECK_RECEIVED: "lost lists of employers: they send them again",
+    EventKind.RECEIPT_GIVEN: "lost receipts, of API keys that are lost",
+    EventKind.SUBSCRIPTIONS_CHANGED: "employers whose subscriptions changed since: tell them to compare and subscribe again",
+    EventKind.WEBHOOK_CHANGED: "webhooks made or proven since: their employers prove them again",
+    EventKind.SHARE_MADE: "lost links of holders: they lead nowhere",
+}
 
 
 def _quietly(table: str) -> None:

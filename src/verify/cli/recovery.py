@@ -17,8 +17,11 @@ from verify.store.failover import (
     show_servers,
     stand_alone,
 )
+from verify.store.journal import Origin
+from verify.store.losses import Loss, list_losses, settle_losses
 from verify.wiring.care import accept_register, move_register
-from verify.wiring.house import POSTGRES
+from verify.wiring.desks import OfficeHouse
+from verify.wiring.house import POSTGRES, utc_now
 from verify.wiring.watch import find_witness
 
 url_option = click.option(
@@ -129,6 +132,56 @@ def accept() -> None:
     """
     head = errand.run(accept_register(errand.settings()))
     click.echo(f"accepted: ledger entry {head.seq}, {head.hash.hex()}")
+
+
+@recover.command()
+@errand.json_option
+def lost(as_json: bool) -> None:
+    """Show what a restore did not bring back. Until it is settled, a look-up of it could not be checked.
+
+    \b
+    Example:
+      verify recover lost
+    """
+
+    async def go(house: OfficeHouse) -> list[Loss]:
+        return await house.store.read(list_losses)
+
+    losses = errand.in_office(go)
+    if as_json:
+        errand.put_json(losses)
+        return
+    headings = ("NUMBER", "COPY", "AGENCY", "ISSUED", "LEDGER SAYS", "SETTLED", "BY")
+    rows = [(o.number, o.copy, o.agency, o.issued_at, o.status, o.settled_at, o.settled_by) for o in losses]
+    errand.put_table(headings, rows)
+
+
+@recover.command()
+@click.argument("numbers", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Everything that is lost and not settled.")
+@errand.json_option
+def settle(numbers: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Answer for certificates that a restore did not bring back: from now on look-ups call them unknown.
+
+    Do it when the agency has issued them again, or will not. It is recorded in the ledger and not taken back.
+
+    \b
+    Example:
+      verify recover settle S000035000123264000017
+    """
+    if bool(numbers) == every:
+        raise click.UsageError("name certificate numbers, or --all")
+
+    async def go(house: OfficeHouse) -> list[str]:
+        wanted = list(numbers) or [one.number for one in await house.store.read(list_losses)]
+        origin = Origin(errand.actor(), utc_now())
+        return await house.store.write(lambda: settle_losses(wanted, origin))
+
+    settled = errand.in_office(go)
+    if as_json:
+        errand.put_json(settled)
+        return
+    click.echo(f"settled ({len(settled)}): {' '.join(settled)}" if settled else "nothing was open")
 
 
 @click.command()

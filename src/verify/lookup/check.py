@@ -31,6 +31,7 @@ from verify.errors import (
 )
 from verify.lookup.answer import MESSAGES, Agency, full_bytes, full_entry, instant
 from verify.lookup.presented import Presented, differences, parse_presented
+from verify.lookup.waiting import LOST
 from verify.proof.credential import verify_jws
 from verify.proof.public import PublicKey
 from verify.proof.receipt import (
@@ -189,6 +190,8 @@ class Checker:
             _check_signature(brought, proven.keys, checks)
         # 4. Does the register hold it, say the same, and did the key count when the ledger recorded it?
         if one is None:
+            if proven.lost.any and not checks.failed():  # it may be what a restore did not bring back
+                raise Unavailable(LOST)
             return _absent(brought, checks, as_of)
         copy = next(copy for copy in one.copies if copy.scan_code == brought.scan_code)
         if brought.kid is not None:
@@ -226,7 +229,11 @@ class Checker:
             checks.put("matches-register", False, "登记库没有该回执的记录。",
                        "The register recorded no such receipt.")  # fmt: skip
         # 4. What it said then, beside what the register says now.
-        now = [(seen.number, self._verdict_now(kept.now.get(seen.number), at)) for seen in claims.answers]
+        now = [
+            (seen.number, Verdict.UNAVAILABLE if seen.number in kept.lost.numbers else
+             self._verdict_now(kept.now.get(seen.number), at))
+            for seen in claims.answers
+        ]  # fmt: skip
         verdicts = [verdict for _, verdict in now] or [Verdict.UNKNOWN]
         verdict = next((one for one in verdicts if one is not Verdict.VALID), Verdict.VALID)
         checks.put("status", verdict is Verdict.VALID, MESSAGES[verdict].zh, MESSAGES[verdict].en)

@@ -1,8 +1,9 @@
 """The far cache: what the store said, kept in Redis for the other nodes. It can cost time, never truth.
 
-An entry is sealed with a key that Redis does not have, bound to its kind, its number and this form of entry; it
-carries the ledger sequence at which it was true. Whether it is still true is not decided here: `scan.py` uses it
-only if the node's window reaches back to that sequence and knows no later change of the number or its agency.
+An entry is sealed with a key that Redis does not have, bound to its kind, its number, this form of entry and the
+history of the register, of which a restore begins another; it carries the ledger sequence at which it was true.
+Whether it is still true is not decided here: `scan.py` uses it only if the node's window reaches back to that
+sequence and knows no later change of the number or its agency.
 So Redis may lose, delay, replay, swap or forge: what it sends is an entry that holds, or nothing.
 """
 
@@ -141,26 +142,26 @@ class FarCache:
         self._decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
             kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS
         }
-        self._waiting: dict[bytes, FarNumber | FarFace] = {}
+        self._waiting: dict[bytes, tuple[FarNumber | FarFace, str]] = {}
         self._writing: asyncio.Task[None] | None = None
         self.refused = 0
         """Values that did not open, or not as what was asked for: garbage, forged, or moved."""
 
-    async def seek(self, numbers: Sequence[str], faces: Sequence[str]) -> Sought:
-        """What is there for these numbers, in one round trip."""
+    async def seek(self, numbers: Sequence[str], faces: Sequence[str], history: str) -> Sought:
+        """What is there for these numbers, of this history, in one round trip."""
         wanted: list[tuple[type, str]] = [(FarNumber, one) for one in numbers]
         wanted += [(FarFace, one) for one in faces]
         if not self._link.up:
             return Sought()
         values = await self._link.get_many([self._key(kind, number) for kind, number in wanted])
         found = list(zip(wanted, values, strict=True))
-        return Sought(self._open_all(FarNumber, found), self._open_all(FarFace, found))
+        return Sought(self._open_all(FarNumber, found, history), self._open_all(FarFace, found, history))
 
-    def keep(self, entry: FarNumber | FarFace) -> None:
-        """Write it soon, or not at all when too many wait."""
+    def keep(self, entry: FarNumber | FarFace, history: str) -> None:
+        """Write what was read in this history soon, or not at all when too many wait."""
         if not self._link.up or len(self._waiting) >= WAITING:
             return
-        self._waiting[self._key(type(entry), entry.number)] = entry
+        self._waiting[self._key(type(entry), entry.number)] = entry, history
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -175,7 +176,7 @@ class FarCache:
         try:
             while self._waiting:
                 some = list(self._waiting)[:AT_ONCE]
-                sealed = {key: self._seal(self._waiting.pop(key)) for key in some}
+                sealed = {key: self._seal(*self._waiting.pop(key)) for key in some}
                 fitting = {key: (blob,) for key, blob in sealed.items() if len(blob) <= MOST_BYTES}
                 await self._link.run(KEEP, list(fitting), (KEEP_S,), fitting)
         finally:
@@ -185,27 +186,27 @@ class FarCache:
         name = _KINDS[kind]
         return place_key(name, self._keys.place_tag(f"far/{name.decode()}", number))
 
-    def _aad(self, kind: type, number: str) -> bytes:
-        return b"%b/%b/%b" % (_KINDS[kind], self._form, number.encode())
+    def _aad(self, kind: type, number: str, history: str) -> bytes:
+        return b"%b/%b/%b/%b" % (_KINDS[kind], self._form, number.encode(), history.encode())
 
-    def _seal(self, entry: FarNumber | FarFace) -> bytes:
+    def _seal(self, entry: FarNumber | FarFace, history: str) -> bytes:
         plain = _encode(entry)
         packed = _PLAIN + plain if len(plain) < PACK_FROM_BYTES else _PACKED + zlib.compress(plain, 1)
-        return self._keys.seal_entry(packed, self._aad(type(entry), entry.number))
+        return self._keys.seal_entry(packed, self._aad(type(entry), entry.number, history))
 
     def _open_all(
-        self, kind: type[E], found: Iterable[tuple[tuple[type, str], bytes | None]]
+        self, kind: type[E], found: Iterable[tuple[tuple[type, str], bytes | None]], history: str
     ) -> tuple[E, ...]:
         opened = (
-            self._open(kind, number, blob)
+            self._open(kind, number, blob, history)
             for (one, number), blob in found
             if one is kind and blob is not None
         )
         return tuple(entry for entry in opened if entry is not None)
 
-    def _open(self, kind: type[E], number: str, blob: bytes) -> E | None:
+    def _open(self, kind: type[E], number: str, blob: bytes, history: str) -> E | None:
         try:
-            packed = self._keys.unseal_entry(blob, self._aad(kind, number))
+            packed = self._keys.unseal_entry(blob, self._aad(kind, number, history))
             entry: E = self._decoders[kind].decode(_unpack(packed))
         except (Unreadable, msgspec.DecodeError, zlib.error):
             self.refused += 1

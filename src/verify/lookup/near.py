@@ -80,6 +80,11 @@ class Window:
         elif self._reads or self._always:
             self._remember(head)
 
+    def begin_again(self) -> None:
+        """Another history begins: what was seen of the one before, and its sequence, mean nothing here."""
+        self.seq, self.floor = None, 0
+        self.changed.clear()
+
     def end_all(self, seq: int) -> None:
         """Something at `seq` touches everything: nothing older may enter."""
         self.floor = max(self.floor, seq)

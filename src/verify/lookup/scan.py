@@ -22,12 +22,35 @@ from verify.lookup.answer import Agency, FullEntry, NumberEntry, full_bytes, ins
 from verify.lookup.entries import Entries, read_identity
 from verify.lookup.far import FarCache, FarFace, FarNumber, Sought, far_face, far_number
 from verify.lookup.near import Near, Window
-from verify.lookup.waiting import Ask, Promised, Read, Reply, Rest, Seek, Steps, Waiting, fail, resolve
+from verify.lookup.waiting import (
+    Ask,
+    Promised,
+    Read,
+    Reply,
+    Rest,
+    Seek,
+    Steps,
+    Waiting,
+    fail,
+    not_brought_back,
+    resolve,
+)
 from verify.proof.sealing import DataKeys
 from verify.store.contract import Program, Row, Store, run
 from verify.store.journal import to_micros
 from verify.store.personal import person_tag
-from verify.store.reads import WINDOW, Faces, Found, Head, Whole, look, read_faces, read_whole
+from verify.store.reads import (
+    NOTHING_LOST,
+    WINDOW,
+    Faces,
+    Found,
+    Head,
+    Lost,
+    Whole,
+    look,
+    read_faces,
+    read_whole,
+)
 
 __all__ = ["Figures", "Lookup", "ReadsNow", "Reply"]
 
@@ -105,6 +128,7 @@ class Lookup:
         self._deadline_s = deadline_s
         self._now = now
         self._window = Window(always=far is not None)
+        self._history: str | None = None
         self._numbers: Near[NumberEntry] = Near(near_cache_bytes * 5 // 8, self._window)
         self._full: Near[FullEntry] = Near(near_cache_bytes // 4, self._window)
         self._entries = Entries(self._window, data_keys, near_cache_bytes // 8, revoked_public=revoked_public)
@@ -129,7 +153,7 @@ class Lookup:
         """The full public face for number and holder's name. Raises Invalid, Unavailable."""
         canonical = canonical_number(number)
         tag = self._keys.name_tag(canonical, fold_name(parse_name(name, pointer="/name")))
-        return await self._ask(tag, None)
+        return await self._ask(tag, None, canonical)
 
     async def by_person(self, id_type: str, id_number: str, name: str) -> Reply:
         """All certificates of the person with this document and name. Raises Invalid, Unavailable."""
@@ -162,9 +186,9 @@ class Lookup:
 
     # --- the waiting set --------------------------------------------------------------------------------
 
-    async def _ask(self, tag: bytes | None, scan_code: str | None) -> Reply:
+    async def _ask(self, tag: bytes | None, scan_code: str | None, named: str | None = None) -> Reply:
         loop = asyncio.get_running_loop()
-        ask = Ask(tag, scan_code, loop.create_future())
+        ask = Ask(tag, scan_code, loop.create_future(), named)
         self._waiting.asks.append(ask)
         if not self._scheduled:
             self._schedule(loop)
@@ -257,7 +281,7 @@ class Lookup:
         if isinstance(step, Read):
             return await self._store.read(step.program, snapshot=step.snapshot)
         assert self._far is not None
-        return await self._far.seek(step.numbers, step.faces)
+        return await self._far.seek(step.numbers, step.faces, step.history)
 
     # --- the flow ---------------------------------------------------------------------------------------
 
@@ -276,7 +300,7 @@ class Lookup:
         self._drop(head)
         self.figures.looks += 1
         # 4. Answer from memory; the rest wait for a store read.
-        rest = Rest(at, as_of, head.seq)
+        rest = Rest(at, as_of, head.seq, head.history)
         self._answer_numbers(waiting.numbers, rest)
         if found is not None:
             self._answer_asks(waiting.asks, found, rest)
@@ -286,7 +310,7 @@ class Lookup:
         """Read what memory had not, keep it unless something newer is known, and answer."""
         # 5. The far cache: what it has is used only where the window knows that it still holds.
         if self._far is not None:
-            sought: Sought = yield Seek(list(rest.numbers), list(rest.wanted))
+            sought: Sought = yield Seek(list(rest.numbers), list(rest.wanted), rest.history)
             self._take_sought(sought, rest)
         # 6. Numbers alone need no copies and no holder.
         if rest.numbers:
@@ -297,11 +321,13 @@ class Lookup:
         # 7. The full face needs both.
         if rest.asks:
             whole: Whole = yield Read(
-                partial(read_whole, list(rest.wanted), self._entries.knows), snapshot=True
+                partial(read_whole, list(rest.wanted), self._entries.knows, _named(rest.asks)), snapshot=True
             )
             self._take_whole(whole, rest)
 
     def _drop(self, head: Head) -> None:
+        if head.history != self._history:
+            self._begin_history(head.history)
         self._window.advance(head)
         if not head.complete:
             self._drop_all()
@@ -312,6 +338,20 @@ class Lookup:
                 self._full.drop(change.number, change.seq)
             elif change.scope is not None:
                 self._drop_scope(change.scope, change.seq)
+
+    def _begin_history(self, history: str) -> None:
+        """A restored register: nothing that this process knows of the one before belongs to it."""
+        if self._history is not None:
+            self._window.begin_again()
+            self._drop_all()
+        self._history = history
+
+    def _assert_present(self, seq: int, history: str, rest: Rest) -> None:
+        """What is read after a look is of the same history, and not older; or it may not be shown or kept."""
+        if history != rest.history or history != self._history:
+            what = Words("登记库正在更换。", "The register was replaced while it was read.")
+            raise Unavailable(what, hint="ask again; stop the service before a restore")
+        _assert_not_older(seq, rest.seq)
 
     def _drop_scope(self, scope: str, seq: int) -> None:
         """No answer here depends on a key or on the trust list; an unknown scope may touch anything."""
@@ -369,6 +409,8 @@ class Lookup:
 
     def _take_sought(self, sought: Sought, rest: Rest) -> None:
         """What the far cache had, as far as it still holds; the others stay in `rest`."""
+        if rest.history != self._history:
+            return  # the register was replaced meanwhile, and so was the window
         for one in sought.numbers:
             if one.number in rest.numbers and self._still_holds(one):
                 agencies = self._entries.take_agencies(one.names, one.seq)
@@ -394,16 +436,19 @@ class Lookup:
         )
 
     def _take_faces(self, faces: Faces, rest: Rest) -> None:
-        _assert_not_older(faces.seq, rest.seq)
+        self._assert_present(faces.seq, faces.history, rest)
         agencies = self._entries.take_agencies(faces.agencies, faces.seq)
         self.figures.read += len(rest.numbers)
         for row in faces.rows:
             entry = self._take_row(row, agencies, faces.seq, rest)
             if self._far is not None and entry is not None and self._window.admits(row[0], faces.seq):
-                self._far.keep(far_number(row, faces.seq, entry.scope.name))
+                self._far.keep(far_number(row, faces.seq, entry.scope.name), faces.history)
         miss = Reply((), rest.as_of)
-        for futures in rest.numbers.values():
-            resolve(futures, miss)
+        for number, futures in rest.numbers.items():
+            if number in faces.lost.numbers:
+                not_brought_back(futures)
+            else:
+                resolve(futures, miss)
 
     def _take_row(self, row: Row, agencies: Mapping[str, Agency], seq: int, rest: Rest) -> NumberEntry | None:
         """Render one row as it was at `seq`, keep it and answer; None when the public may not see it."""
@@ -415,7 +460,7 @@ class Lookup:
         return entry
 
     def _take_whole(self, whole: Whole, rest: Rest) -> None:
-        _assert_not_older(whole.seq, rest.seq)
+        self._assert_present(whole.seq, whole.history, rest)
         agencies, now = self._entries.take_agencies(whole.agencies, whole.seq), self._now()
         self.figures.read += len(rest.wanted)
         broken: dict[str, VerifyError] = {}
@@ -430,21 +475,28 @@ class Lookup:
                 rest.have[number] = entry
                 self._full.put(number, entry)
                 if self._far is not None and self._window.admits(number, whole.seq):
-                    self._far.keep(far_face(number, entry))
+                    self._far.keep(far_face(number, entry), whole.history)
         for ask in rest.asks:
             failed = next((broken[number] for number in ask.numbers if number in broken), None)
             if failed is not None:
                 fail([ask.future], failed)
             else:
-                self._reply(ask, rest, rest.have)
+                self._reply(ask, rest, rest.have, whole.lost)
 
-    def _reply(self, ask: Ask, rest: Rest, have: dict[str, FullEntry]) -> None:
+    def _reply(self, ask: Ask, rest: Rest, have: dict[str, FullEntry], lost: Lost = NOTHING_LOST) -> None:
         if ask.future.done():
             return
         entries = [have[number] for number in ask.numbers if number in have]
         when = rest.as_of.encode()
         shown = tuple(full_bytes(entry, when, ask.scan_code) for entry in entries if ask.leads_to(entry))
-        ask.future.set_result(Reply(shown, rest.as_of))
+        if not shown and ask.may_be_lost(lost):
+            not_brought_back([ask.future])
+        else:
+            ask.future.set_result(Reply(shown, rest.as_of))
+
+
+def _named(asks: Sequence[Ask]) -> list[str]:
+    return [ask.named for ask in asks if ask.named is not None]
 
 
 def _assert_not_older(seq: int, looked_at: int) -> None:
@@ -458,5 +510,5 @@ def _assert_not_older(seq: int, looked_at: int) -> None:
 
 def _look_back(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[tuple[Head, Found | None]]:
     """The first look where there is a far cache: as `look`, with the changes before the head."""
-    ((seq,),) = yield from run("read_seq")
+    ((seq, _, _),) = yield from run("read_place")
     return (yield from look(max(0, seq - LOOK_BACK), scan_codes, tags))

@@ -6,11 +6,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from verify.errors import Unavailable, VerifyError
+from verify.errors import Unavailable, VerifyError, Words
 from verify.lookup.answer import FullEntry
 from verify.store.contract import Program
+from verify.store.reads import Lost
 
 T = TypeVar("T")
+
+LOST = Words(
+    "登记库经过恢复，部分证书尚未找回，暂时无法核验，这不代表证书无效。",
+    "The register was restored and some certificates are not back yet: this could not be checked, which does not"
+    " mean that it is invalid.",
+)
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +47,7 @@ class Seek(NamedTuple):
 
     numbers: list[str]
     faces: list[str]
+    history: str
 
 
 Steps = Generator[Read | Seek, Any, T]
@@ -49,14 +57,21 @@ Steps = Generator[Read | Seek, Any, T]
 class Ask:
     """One look-up by scan code or blind-index tag."""
 
-    __slots__ = ("future", "numbers", "scan_code", "tag")
+    __slots__ = ("future", "named", "numbers", "scan_code", "tag")
 
-    def __init__(self, tag: bytes | None, scan_code: str | None, future: Promised) -> None:
-        """One of `tag` and `scan_code` is given."""
+    def __init__(
+        self, tag: bytes | None, scan_code: str | None, future: Promised, named: str | None = None
+    ) -> None:
+        """One of `tag` and `scan_code` is given; `named` is the number that a tag was made of."""
         self.tag = tag
         self.scan_code = scan_code
+        self.named = named
         self.numbers: tuple[str, ...] = ()
         self.future = future
+
+    def may_be_lost(self, lost: Lost) -> bool:
+        """Whether what leads nowhere may lead to something that a restore did not bring back."""
+        return lost.any and (self.named is None or self.named in lost.numbers)
 
     def leads_to(self, entry: FullEntry) -> bool:
         """Whether the certificate, as read, is one that this asker may see."""
@@ -85,13 +100,14 @@ class Waiting:
 class Rest:
     """Those whom memory could not answer, and the look that they wait on."""
 
-    __slots__ = ("as_of", "asks", "at", "have", "numbers", "seq", "wanted")
+    __slots__ = ("as_of", "asks", "at", "have", "history", "numbers", "seq", "wanted")
 
-    def __init__(self, at: int, as_of: str, seq: int) -> None:
-        """Of a look begun at `at` (microseconds since 1970 UTC), written `as_of`, that saw head `seq`."""
+    def __init__(self, at: int, as_of: str, seq: int, history: str) -> None:
+        """Of a look begun at `at` (microseconds since 1970 UTC), written `as_of`, that saw head `seq` of `history`."""
         self.at = at
         self.as_of = as_of
         self.seq = seq
+        self.history = history
         self.numbers: dict[str, list[Promised]] = {}
         self.asks: list[Ask] = []
         self.have: dict[str, FullEntry] = {}
@@ -109,6 +125,13 @@ def resolve(futures: Iterable[Promised], reply: Reply) -> None:
     for future in futures:
         if not future.done():
             future.set_result(reply)
+
+
+def not_brought_back(futures: Iterable[Promised]) -> None:
+    """Tell those still waiting that nobody can say, instead of that there is no such certificate."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(Unavailable(LOST))
 
 
 def fail(futures: Iterable[Promised], error: BaseException) -> None:

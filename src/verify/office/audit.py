@@ -11,6 +11,7 @@ from verify.office.findings import Finding, Findings
 from verify.proof.sealing import DataKeys
 from verify.store import register
 from verify.store.contract import Program, Store, run
+from verify.store.losses import list_losses
 
 PAGE = 250
 
@@ -52,7 +53,9 @@ def _audit(data_keys: DataKeys, progress: Callable[[int], None]) -> Program[Repo
     chain, fold = yield from audit_ledger(findings)
     # 2. Certificates, page by page, each against its own events.
     keys = {key.kid: key for key in (yield from register.list_keys())}
-    desk = CertificateAudit(findings, keys, data_keys)
+    losses = yield from list_losses()
+    settled = {(one.number, one.copy) for one in losses if one.settled_at is not None}
+    desk = CertificateAudit(findings, keys, data_keys, settled)
     after = ""
     while rows := (yield from run("certificate_page", after, PAGE)):
         numbers = [row[0] for row in rows]
@@ -60,7 +63,7 @@ def _audit(data_keys: DataKeys, progress: Callable[[int], None]) -> Program[Repo
         copies = yield from run("copies_of", numbers)
         desk.take(rows, events, copies)
         tags = desk.wanted_tags()
-        desk.take_tags((yield from run("find_tags", tags)) if tags else [])
+        desk.take_tags((yield from run("index_of_tags", tags)) if tags else [])
         yield from audit_documents(numbers, events, data_keys, findings)
         after = numbers[-1]
         progress(desk.certificates)

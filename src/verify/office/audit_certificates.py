@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import msgspec
@@ -69,8 +70,18 @@ class CopyLine(NamedTuple):
 class CertificateAudit:
     """Takes pages of certificates and says what does not agree."""
 
-    def __init__(self, findings: Findings, keys: Mapping[str, PublicKey], data_keys: DataKeys) -> None:
-        """Report into `findings`; verify with `keys`, unseal with `data_keys`."""
+    def __init__(
+        self,
+        findings: Findings,
+        keys: Mapping[str, PublicKey],
+        data_keys: DataKeys,
+        settled: AbstractSet[tuple[str, int]] = frozenset(),
+    ) -> None:
+        """Report into `findings`; verify with `keys`, unseal with `data_keys`.
+
+        `settled`: numbers and copies that a restore did not bring back and the operator has answered for.
+        """
+        self._settled = settled
         self._findings = findings
         self._keys = keys
         self._data_keys = data_keys
@@ -105,6 +116,11 @@ class CertificateAudit:
             return
         self._number(line, face, where)
         said = fold_life(events)
+        if line.status == Status.VOID and (line.number, 1) in self._settled:
+            return  # issued after the backup that had it prepared; it was lost, and it is told in `lost`
+        said["copies"] = {
+            copy: kid for copy, kid in said["copies"].items() if (line.number, copy) not in self._settled
+        }
         self._life(line, said, where)
         self._copies(line, face, said, copies)
         self._holder(line, where)

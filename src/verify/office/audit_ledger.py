@@ -25,6 +25,7 @@ class Fold:
         self.credentials: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, dict[str, Any]] = {}
         self.counters: dict[str, int] = {}
+        self.unlisted: set[str] = set()
         self.trust = 0
 
     def take(self, event: Event) -> None:
@@ -45,6 +46,9 @@ class Fold:
                 self.credentials.setdefault(data["id"], {})["revoked"] = True
             case EventKind.KEY_CREATED | EventKind.KEY_CHANGED:
                 self.keys[data["kid"]] = data
+            case EventKind.NAME_SEARCH_SET:
+                change = self.unlisted.discard if data["listed"] else self.unlisted.add
+                change(data["certificate"])
             case EventKind.TRUST_LIST_SIGNED:
                 self.trust = data["sequence"]
             case EventKind.NUMBERS_TAKEN:
@@ -130,9 +134,12 @@ def _take(fold: Fold, event: Event, findings: Findings) -> None:
 def _existing(born: list[tuple[int, str]], findings: Findings) -> Program[None]:
     if not born:
         return
-    found = {number for (number,) in (yield from run("find_taken", [number for _, number in born]))}
+    numbers = [number for _, number in born]
+    found = {number for (number,) in (yield from run("find_taken", numbers))}
+    # The operator has answered for what a restore did not bring back: it is known, and nothing is left to do.
+    settled = {number for (number,) in (yield from run("find_settled", numbers))}
     for seq, number in born:
-        if number not in found:
+        if number not in found | settled:
             zh, en = (
                 f"台账第 {seq} 条颁发的证书不在表中。",
                 f"Ledger {seq} issued it; the table has no such row.",
@@ -144,6 +151,7 @@ def _compare(fold: Fold, findings: Findings) -> Program[None]:
     yield from _compare_agencies(fold, findings)
     yield from _compare_credentials(fold, findings)
     yield from _compare_keys(fold, findings)
+    yield from _compare_unlisted(fold, findings)
     last = yield from register.last_trust_list()
     sequence = 0 if last is None else last.sequence
     findings.differ("trust-list", "trust list", {"sequence": (sequence, fold.trust)})
@@ -205,6 +213,14 @@ def _compare_keys(fold: Fold, findings: Findings) -> Program[None]:
             at = getattr(key, name)
             pairs[name] = (None if at is None else to_micros(at), said.get(name))
         findings.differ("key", f"key {key.kid}", pairs)
+
+
+def _compare_unlisted(fold: Fold, findings: Findings) -> Program[None]:
+    """Whoever left the search by person is out of it; a certificate that is not there needs no row."""
+    table = {number for (number,) in (yield from run("all_unlisted"))}
+    missing = sorted(fold.unlisted - table)
+    there = {number for (number,) in (yield from run("find_taken", missing))} if missing else set()
+    _same_rows("unlisted", table, {one for one in fold.unlisted if one in table or one in there}, findings)
 
 
 def _same_rows(what: str, table: set[str], ledger: set[str], findings: Findings) -> None:

@@ -6,16 +6,16 @@ nothing, run a synchronous standby; for a loss of seconds, archive the WAL besid
 
 import datetime as dt
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from verify.errors import Conflict, NotReady, Words
-from verify.proof.ledger import Link
+from verify.store.contract import Program
 from verify.store.manifest import FORMAT, Manifest, Part, digest_file, write_manifest
 from verify.store.moving import TABLES, assert_arrived
 from verify.store.postgres import BROKEN, connect_postgres, drive, migrate_postgres
-from verify.store.replay import Replayed, replay
+from verify.store.replay import Replayed
 
 _COLUMNS = "select attname from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum"
 
@@ -45,9 +45,9 @@ async def dump_postgres(dsn: str, folder: Path, tell: Callable[[str], None] = la
 
 
 async def undump_postgres(
-    dsn: str, folder: Path, manifest: Manifest, links: Sequence[Link], *, gaps_allowed: bool
+    dsn: str, folder: Path, manifest: Manifest, replayed: Callable[[], Program[Replayed]]
 ) -> Replayed:
-    """Fill the empty database at `dsn` from a backup and apply the journal's `links`, in one transaction.
+    """Fill the empty database at `dsn` from a backup and run `replayed` on it, in one transaction.
 
     The schema is made first if there is none. Raises Conflict when the database holds a register already,
     LedgerBroken when the chain does not hold; nothing is then in it.
@@ -57,7 +57,8 @@ async def undump_postgres(
         connection = await connect_postgres(dsn)
         try:
             async with connection.transaction():
-                return await _fill(connection, folder, manifest, links, gaps_allowed)
+                await _fill(connection, folder, manifest)
+                return await drive(connection, replayed())
         finally:
             await connection.close(timeout=5)
     except BROKEN as error:
@@ -75,9 +76,7 @@ async def _dump_table(connection: Any, table: str, path: Path) -> Part:
     return Part(digest_file(path), int(done.rsplit(" ", 1)[-1]), columns)
 
 
-async def _fill(
-    connection: Any, folder: Path, manifest: Manifest, links: Sequence[Link], gaps_allowed: bool
-) -> Replayed:
+async def _fill(connection: Any, folder: Path, manifest: Manifest) -> None:
     if await connection.fetchval("select seq from ledger_head where id = 1 for update") != 0:
         what = Words("目标数据库已有登记数据。", "The database holds a register; nothing was overwritten.")
         raise Conflict(what, hint="create an empty database and point VERIFY_DATABASE_URL at it")
@@ -90,4 +89,3 @@ async def _fill(
             "update ledger_head set seq = $1, hash = $2 where id = 1", manifest.seq, digest
         )
     await assert_arrived(connection, manifest.seq, digest)
-    return await drive(connection, replay(links, gaps_allowed=gaps_allowed))

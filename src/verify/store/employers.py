@@ -12,7 +12,7 @@ from verify.certificate.record import Certificate
 from verify.proof.public import PublicKey
 from verify.store.contract import Program, Row, run, run_many
 from verify.store.journal import EventKind, Origin, from_micros, open_journal, to_micros
-from verify.store.reads import read_certificates
+from verify.store.reads import NOTHING_LOST, Lost, read_certificates
 from verify.store.register import find_key
 
 
@@ -189,13 +189,15 @@ class Kept(msgspec.Struct, frozen=True):
     key: PublicKey | None
     now: Mapping[str, Certificate]
     """The certificates that it names, as they are."""
+    lost: Lost = NOTHING_LOST
 
 
 def read_kept(kid: str, receipt_id: str, numbers: Sequence[str]) -> Program[Kept]:
     """What is kept of a receipt, the key that it names, and the certificates that it names."""
     given = yield from find_receipt(receipt_id)
     key = yield from find_key(kid)
-    return Kept(given, key, (yield from read_certificates(numbers)).certificates)
+    snapshot = yield from read_certificates(numbers, numbers)
+    return Kept(given, key, snapshot.certificates, snapshot.lost)
 
 
 def _count(employer: str, kind: str, tally: Tally, at: dt.datetime) -> Program[None]:

@@ -29,10 +29,10 @@ REMEMBERED = 32
 
 READ_GUARD = """
 select h.seq, b.lease_ms, p.begun, p.heard,
-       ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+       ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, h.history, h.lost
 from ledger_head h cross join heartbeat b left join pulse p on p.id = 1 where h.id = 1 and b.id = 1
 """
-"""What `read_seq` reads, and beside it what the lease is judged by. A standby cannot run this at all."""
+"""What `read_seq` and `read_place` read, and beside it what the lease is judged by. A standby cannot run this at all."""
 READ_STANDING = "select pg_is_in_recovery(), (select lease_ms from heartbeat where id = 1)"
 READ_TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 BEGIN_BEAT = """
@@ -59,6 +59,10 @@ class Guard(NamedTuple):
     heard: int | None
     timeline: int
     """Every promotion begins a new one."""
+    history: str = ""
+    """Every restore begins a new one."""
+    lost: int = 0
+    """Certificates and copies that a restore did not bring back, and that nobody has settled."""
 
 
 class Fence:

@@ -48,6 +48,8 @@ class EventKind(StrEnum):
     SHARE_MADE = "share-made"
     SHARE_WITHDRAWN = "share-withdrawn"
     NAME_SEARCH_SET = "name-search-set"
+    LOSS_SETTLED = "loss-settled"
+    """The operator answers for a certificate, or copies of one, that a restore did not bring back."""
 
 
 class Origin(msgspec.Struct, frozen=True):

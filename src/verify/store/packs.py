@@ -9,6 +9,7 @@ import msgspec
 from verify.proof.pack import Listed
 from verify.store.contract import Program, run, run_many
 from verify.store.journal import from_micros, to_micros
+from verify.store.losses import list_losses
 
 PAGE = 20_000
 """Rows fetched at once; all pages belong to one snapshot."""
@@ -37,8 +38,24 @@ def read_standing(at: dt.datetime) -> Program[Standing]:
         rows = yield from run("list_not_valid", to_micros(at), last, PAGE)
         listed += [(number, _STATES[status]) for number, status in rows]
         if len(rows) < PAGE:
-            return Standing(seq, tuple((prefix, following) for prefix, following in counters), tuple(listed))
+            break
         last = rows[-1][0]
+    lost = yield from _lost(at)
+    listed = sorted({**dict(listed), **lost}.items()) if lost else listed
+    return Standing(seq, tuple((prefix, following) for prefix, following in counters), tuple(listed))
+
+
+def _lost(at: dt.datetime) -> Program[dict[str, Listed]]:
+    """What a restore did not bring back, by what the ledger last said of it. One that is settled and was valid has
+    another in its place: it is listed as void."""
+    found: dict[str, Listed] = {}
+    for one in (yield from list_losses()):
+        over = one.until is not None and one.until <= at
+        if one.copy == 1 and one.status in _STATES and not over:
+            found[one.number] = _STATES[one.status]
+        elif one.copy == 1 and one.settled_at is not None:
+            found[one.number] = Listed.VOID
+    return found
 
 
 class Manifest(msgspec.Struct, frozen=True):

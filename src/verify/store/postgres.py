@@ -290,6 +290,9 @@ class _Job:
         self.done.exception()  # a caller that went away leaves no complaint behind
 
 
+_HEADS = ("read_seq", "read_place")
+"""What reads the ledger head for somebody who answers: the lease is judged there."""
+
 _BEGIN = "begin; select 1 from ledger_head where id = 1 for update"
 
 
@@ -323,13 +326,18 @@ class _Judge:
         self._sent = sent
         self._writer = writer
 
-    async def read_seq(self, connection: Any) -> list[tuple[Any, ...]]:
-        """The head, once the lease is shown to hold. Raises StoreFailed."""
+    async def read(self, connection: Any, name: str) -> list[tuple[Any, ...]]:
+        """The head, once the lease is shown to hold. Raises StoreFailed.
+
+        To a cache a promotion is another history too: what PostgreSQL restored to an earlier instant is promoted.
+        """
         guard = Guard(*await connection.fetchrow(READ_GUARD))
         self._fence.judge(guard, self._sent)
         if self._writer is not None:
             self._writer.leave_older(guard.timeline)
-        return [(guard.seq,)]
+        if name == "read_seq":
+            return [(guard.seq,)]
+        return [(guard.seq, f"{guard.history}/{guard.timeline}", guard.lost)]
 
 
 async def drive(
@@ -348,8 +356,8 @@ async def drive(
         while True:
             note(step)
             rows: list[tuple[Any, ...]] = []
-            if isinstance(step, Run) and step.name == "read_seq" and judge is not None:
-                rows = await judge.read_seq(connection)
+            if isinstance(step, Run) and step.name in _HEADS and judge is not None:
+                rows = await judge.read(connection, step.name)
             elif isinstance(step, Run):
                 rows = [tuple(row) for row in await connection.fetch(statements[step.name], *step.args)]
             elif len(step.rows) > 1 and step.name in many:

@@ -32,6 +32,9 @@ class Head(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     complete: bool
     """False when too much changed to tell: drop everything."""
+    history: str = ""
+    """Which history of this register it belongs to: a restore begins another one, and what was read in the one
+    before may be of events that this one never had."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -41,11 +44,26 @@ class Found(msgspec.Struct, frozen=True):
     tags: Mapping[bytes, tuple[str, ...]]
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """What the ledger issued and a restore did not bring back, as long as the operator has not settled it."""
+
+    any: bool
+    """Whether there is anything: a scan code or a person that leads nowhere may then lead there."""
+    numbers: frozenset[str]
+    """Those of the asked numbers that are lost."""
+
+
+NOTHING_LOST = Lost(False, frozenset())
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Certificates as they were at ledger sequence `seq`. Prepared and void ones are left out."""
 
     seq: int
     certificates: Mapping[str, Certificate]
+    history: str = ""
+    """See `Head`."""
+    lost: Lost = NOTHING_LOST
 
 
 class Faces(msgspec.Struct, frozen=True):
@@ -56,6 +74,9 @@ class Faces(msgspec.Struct, frozen=True):
     """Number, face (JSON), status, revision, since, reason, until (microseconds since 1970 UTC), agency code."""
     agencies: Mapping[str, Words]
     """Names of the agencies that the caller did not know."""
+    history: str = ""
+    """See `Head`."""
+    lost: Lost = NOTHING_LOST
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -64,6 +85,9 @@ class Whole(msgspec.Struct, frozen=True):
     seq: int
     certificates: Mapping[str, Certificate]
     agencies: Mapping[str, Words]
+    history: str = ""
+    """See `Head`."""
+    lost: Lost = NOTHING_LOST
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -75,17 +99,18 @@ class Proven(msgspec.Struct, frozen=True):
     """Those of the asked ids that exist."""
     issued: tuple[int, bytes, bytes] | None
     """Copy number, and sealed token and credential as they were signed for the copy with the asked scan code."""
+    lost: Lost = NOTHING_LOST
 
 
 def read_head(since: int) -> Program[Head]:
     """The head, and the changes after `since`; one statement when nothing changed."""
-    ((seq,),) = yield from run("read_seq")
+    ((seq, history, _),) = yield from run("read_place")
     if seq == since:
-        return Head(seq, (), True)
+        return Head(seq, (), True, history)
     rows = yield from run("read_changes", since, WINDOW + 1)
     if len(rows) > WINDOW:
-        return Head(seq, (), False)
-    return Head(seq, tuple(Change(*row) for row in rows), True)
+        return Head(seq, (), False, history)
+    return Head(seq, tuple(Change(*row) for row in rows), True, history)
 
 
 def find(scan_codes: Sequence[str], tags: Sequence[bytes]) -> Program[Found]:
@@ -106,8 +131,8 @@ def look(
     """The head, the changes after `since` (`None`: the first look, nothing is held yet), and what codes and
     tags lead to, in one snapshot. `None` in place of `Found` when nothing was asked for."""
     if since is None:
-        ((seq,),) = yield from run("read_seq")
-        head = Head(seq, (), True)
+        ((seq, history, _),) = yield from run("read_place")
+        head = Head(seq, (), True, history)
     else:
         head = yield from read_head(since)
     if not scan_codes and not tags:
@@ -117,16 +142,31 @@ def look(
 
 def read_faces(numbers: Sequence[str], knows: Callable[[str], bool]) -> Program[Faces]:
     """What the numbers alone tell, without copies and holders; names of agencies unless `knows(code)`."""
-    ((seq,),) = yield from run("read_seq")
+    ((seq, history, count),) = yield from run("read_place")
     rows = yield from run("read_faces", list(numbers))
-    return Faces(seq, rows, (yield from _agency_names({row[7] for row in rows}, knows)))
+    names = yield from _agency_names({row[7] for row in rows}, knows)
+    return Faces(seq, rows, names, history, (yield from find_lost(count, numbers)))
 
 
-def read_whole(numbers: Sequence[str], knows: Callable[[str], bool]) -> Program[Whole]:
-    """The certificates as `read_certificates` gives them; names of agencies unless `knows(code)`."""
-    snapshot = yield from read_certificates(numbers)
+def read_whole(
+    numbers: Sequence[str], knows: Callable[[str], bool], asked: Sequence[str] = ()
+) -> Program[Whole]:
+    """The certificates as `read_certificates` gives them; names of agencies unless `knows(code)`.
+
+    `asked`: numbers that were named, of which it is told whether a restore lost them.
+    """
+    snapshot = yield from read_certificates(numbers, asked)
     codes = {one.face.agency for one in snapshot.certificates.values()}
-    return Whole(snapshot.seq, snapshot.certificates, (yield from _agency_names(codes, knows)))
+    names = yield from _agency_names(codes, knows)
+    return Whole(snapshot.seq, snapshot.certificates, names, snapshot.history, snapshot.lost)
+
+
+def find_lost(count: int, numbers: Sequence[str]) -> Program[Lost]:
+    """What a restore did not bring back, where the head counts any: in the usual case nobody asks the table."""
+    if not count:
+        return NOTHING_LOST
+    rows = yield from run("find_lost", list(numbers))
+    return Lost(True, frozenset(number for (number,) in rows))
 
 
 def read_proven(scan_code: str, kids: Sequence[str]) -> Program[Proven]:
@@ -136,9 +176,10 @@ def read_proven(scan_code: str, kids: Sequence[str]) -> Program[Proven]:
         if (key := (yield from find_key(kid))) is not None:
             keys[kid] = key
     number = (yield from find([scan_code], [])).scan_codes.get(scan_code, "")
-    certificate = (yield from read_certificates([number])).certificates.get(number)
+    snapshot = yield from read_certificates([number])
+    certificate = snapshot.certificates.get(number)
     if certificate is None:
-        return Proven(None, Words("", ""), keys, None)
+        return Proven(None, Words("", ""), keys, None, snapshot.lost)
     names = yield from _agency_names({certificate.face.agency}, lambda _: False)
     copy = next(copy.number for copy in certificate.copies if copy.scan_code == scan_code)
     signed = yield from read_copy(number, copy)
@@ -152,15 +193,17 @@ def _agency_names(codes: set[str], knows: Callable[[str], bool]) -> Program[dict
     return {code: Words(zh, en) for code, zh, en in rows}
 
 
-def read_certificates(numbers: Sequence[str]) -> Program[Snapshot]:
-    """The certificates of these numbers, with their copies and the sequence they are true at."""
-    ((seq,),) = yield from run("read_seq")
+def read_certificates(numbers: Sequence[str], asked: Sequence[str] = ()) -> Program[Snapshot]:
+    """The certificates of these numbers, with their copies and the sequence they are true at; `asked` as in
+    `read_whole`."""
+    ((seq, history, count),) = yield from run("read_place")
     found = yield from run("read_certificates", list(numbers))
     rows = [row for row in found if row[10] > 0]  # a prepared one costs what one that does not exist costs
     copies: dict[str, list[Row]] = {}
     for row in (yield from run("read_copies", [row[0] for row in rows])) if rows else ():
         copies.setdefault(row[0], []).append(row)
-    return Snapshot(seq, {row[0]: _certificate(row, copies.get(row[0], ())) for row in rows})
+    certificates = {row[0]: _certificate(row, copies.get(row[0], ())) for row in rows}
+    return Snapshot(seq, certificates, history, (yield from find_lost(count, asked)))
 
 
 def read_history(number: str) -> Program[list[tuple[Event, bytes | None]]]:

@@ -15,11 +15,11 @@ grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
   document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
   employer_check, employer_check_row, receipt, checked, share, unlisted, visit,
-  case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty
+  case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty, lost
 to verify_office;
 grant update on
   ledger_head, agency, filing, credential, signing_key, counter, certificate, copy, batch, batch_row, proposal,
-  employer_check, employer_check_row, checked, share, unlisted, visit, case_file, imitation_site, webhook, duty
+  employer_check, employer_check_row, checked, share, unlisted, visit, case_file, imitation_site, webhook, duty, lost
 to verify_office;
 grant delete on
   finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted, case_file, case_picture, case_event,
@@ -30,7 +30,7 @@ grant insert, update on pulse to verify_office;
 
 grant select on
   ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
-  pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted, imitation_site
+  pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted, imitation_site, lost
 to verify_public;
 grant select (number, copy, kind, digest) on document to verify_public;
 grant select (id, done_at, total, found, missed, failed, digest) on employer_check to verify_public;

@@ -2,13 +2,17 @@
 
 import asyncio
 import datetime as dt
+import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from verify.certificate.identity import parse_identity
+from verify.certificate.name import fold_name
 from verify.config import Settings
-from verify.errors import BadSettings, Conflict, LedgerBroken, NotReady, Words
+from verify.errors import BadKey, BadSettings, Conflict, LedgerBroken, NotReady, Words
 from verify.office.audit import Report, audit
 from verify.proof.datafile import load_data_keys
 from verify.proof.ledger import Head, Link, check_chain
@@ -19,6 +23,7 @@ from verify.store.dump import dump_postgres, undump_postgres
 from verify.store.logbook import read_logbooks, sync_folder
 from verify.store.manifest import FORMAT, Manifest, Part, digest_file, read_manifest, write_manifest
 from verify.store.moving import move_to_postgres
+from verify.store.personal import person_tag, unseal_personal
 from verify.store.replay import Replayed, replay
 from verify.store.sqlite import SqliteStore
 from verify.wiring.house import POSTGRES, check_ledger_end, migrate, open_store, passphrase
@@ -98,14 +103,19 @@ async def restore_backup(
         journals = (settings.journal,)
     links = await asyncio.to_thread(read_logbooks, journals, manifest.seq)
     await _assert_nothing_left_out(settings, manifest, links, journals, loss_accepted)
+    again = partial(
+        replay,
+        links,
+        history=secrets.token_hex(16),
+        person_tag=_Tags(settings).tag,
+        gaps_allowed=gaps_allowed,
+    )
     if engine == "postgresql":
         where, aside = "postgresql", None
-        replayed = await undump_postgres(
-            settings.database_url, folder, manifest, links, gaps_allowed=gaps_allowed
-        )
+        replayed = await undump_postgres(settings.database_url, folder, manifest, again)
     else:
         where = str(sqlite_path(settings.database_url))
-        replayed, aside = await _restore_sqlite(Path(where), folder, manifest, links, force, gaps_allowed)
+        replayed, aside = await _restore_sqlite(Path(where), folder, manifest, again, force)
     if loss_accepted or replayed.missing:
         await _accept(settings, Head(replayed.seq, bytes.fromhex(replayed.hash)))
     return Restored(where, replayed.seq, replayed.hash, manifest.seq, aside, replayed)
@@ -114,14 +124,17 @@ async def restore_backup(
 async def accept_register(settings: Settings) -> Head:
     """Tell the witness that the register as it is now is the true one, whatever was noted before.
 
-    Raises LedgerBroken when the end of its ledger is not whole, BadSettings when there is nobody to tell.
+    What caches hold of any other history is void from here on. Raises LedgerBroken when the end of its ledger is not
+    whole, BadSettings when there is nobody to tell.
     """
     if settings.witness is None and settings.journal is None:
         what = Words("未设置见证或日志簿。", "Neither a witness nor a journal is set.")
         raise BadSettings(what, hint="set VERIFY_WITNESS")
-    store = await open_store(settings.database_url, read_only=True)
+    store = await open_store(settings.database_url, read_only=False)
     try:
         head = await store.read(check_ledger_end)
+        history = secrets.token_hex(16)
+        await store.write(lambda: run("begin_history", history))
         await _accept(settings, head)
         return head
     finally:
@@ -194,8 +207,36 @@ async def _assert_nothing_left_out(
         raise NotReady(what, hint=hint)
 
 
+class _Tags:
+    """The persons of holders who left the search by person after the backup. The data keys are opened for them alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys: DataKeys | None = None
+
+    def tag(self, number: str, sealed: bytes) -> bytes:
+        """See `replay.PersonTag`. Raises NotReady when the data keys are not here."""
+        if self._keys is None:
+            self._keys = self._open()
+        holder = unseal_personal(self._keys, number, sealed).holder
+        identity = parse_identity(holder.id_type, holder.id_number, dt.date.max)
+        return person_tag(self._keys, identity, fold_name(holder.name))
+
+    def _open(self) -> DataKeys:
+        try:
+            return load_data_keys(self._settings.keys_dir, passphrase(self._settings))
+        except (BadKey, NotReady) as error:
+            what = Words(
+                "有持证人在备份之后选择不列入按人查询，恢复此选择需要数据密钥。",
+                "A holder left the search by person after the backup; keeping that needs the data keys.",
+            )
+            raise NotReady(
+                what, hint=f"VERIFY_KEYS_DIR with data.keys and its passphrase: {error.hint}"
+            ) from error
+
+
 async def _restore_sqlite(
-    path: Path, folder: Path, manifest: Manifest, links: Sequence[Link], force: bool, gaps_allowed: bool
+    path: Path, folder: Path, manifest: Manifest, again: Callable[[], Program[Replayed]], force: bool
 ) -> tuple[Replayed, str | None]:
     draft = _begin_draft(path, force)
     try:
@@ -208,7 +249,7 @@ async def _restore_sqlite(
             raise LedgerBroken(what, hint="use another backup")
         store = SqliteStore(draft)
         try:
-            replayed = await store.write(lambda: replay(links, gaps_allowed=gaps_allowed))
+            replayed = await store.write(again)
         finally:
             await store.close()  # the last to close folds the log back into the file
         await _follow(draft)

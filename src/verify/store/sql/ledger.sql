@@ -20,6 +20,12 @@ select seq, hash from ledger_head where id = 1
 -- name: read_seq
 select seq from ledger_head where id = 1
 
+-- name: read_place
+select seq, history, lost from ledger_head where id = 1
+
+-- name: begin_history
+update ledger_head set history = $1 where id = 1
+
 -- name: read_changes
 select seq, number, scope from event where seq > $1 order by seq limit $2
 

@@ -19,3 +19,26 @@ update copy set state = 'void', pending = null where number = $1 and copy = $2 a
 insert into agency (code, kind, name_zh, name_en, state, since, reason, contact)
 values ($1, $2, $3, $4, 'active', $5, null, null)
 on conflict (code) do nothing
+
+-- name: insert_lost
+insert into lost (number, copy, agency, issued_at, status, until, settled_at, settled_by)
+values ($1, $2, $3, $4, $5, $6, null, null)
+on conflict (number, copy) do nothing
+
+-- name: change_lost
+update lost set status = $2, until = $3 where number = $1
+
+-- name: settle_lost
+update lost set settled_at = $2, settled_by = $3 where number = $1 and settled_at is null
+
+-- name: find_lost
+select number from lost where number in {texts $1} and copy = 1 and settled_at is null
+
+-- name: list_lost
+select number, copy, agency, issued_at, status, until, settled_at, settled_by from lost order by number, copy
+
+-- name: find_spent
+select number from certificate where number in {texts $1} union select number from lost where number in {texts $1}
+
+-- name: find_settled
+select number from lost where number in {texts $1} and copy = 1 and settled_at is not null

@@ -3,7 +3,9 @@
 create table ledger_head (
   id   bigint primary key check (id = 1),
   seq  bigint not null,
-  hash bytea    not null
+  hash bytea    not null,
+  history text not null default replace(gen_random_uuid()::text, '-', ''),  -- another one after every restore
+  lost    bigint not null default 0                                         -- rows of `lost` that are not settled
 );
 
 create table event (
@@ -429,7 +431,7 @@ create trigger event_is_append_only before update or delete on event
   for each row execute function refuse('the ledger is append-only');
 create trigger event_is_kept before truncate on event execute function refuse('the ledger is append-only');
 create trigger event_is_gap_free before insert on event for each row execute function refuse_gap();
-create trigger head_only_advances before update on ledger_head for each row execute function refuse_head();
+create trigger head_only_advances before update of seq, hash on ledger_head for each row execute function refuse_head();
 create trigger head_stays before delete on ledger_head
   for each row execute function refuse('the ledger head stays');
 create trigger head_is_kept before truncate on ledger_head execute function refuse('the ledger head stays');
@@ -458,6 +460,35 @@ create trigger imitation_site_is_kept before update on imitation_site
     or new.seen_on <> old.seen_on) execute function refuse('a listing is taken back once');
 create trigger imitation_site_stays before delete on imitation_site
   for each row execute function refuse('a listing is never deleted');
+
+create table lost (                     -- issued, as the ledger says, and not brought back by a restore
+  number     text not null,
+  copy       bigint not null,
+  agency     text not null,
+  issued_at  bigint not null,
+  status     text not null check (status in ('valid', 'suspended', 'revoked', 'replaced')),  -- the ledger's last word
+  until      bigint,
+  settled_at bigint,                    -- since when the operator answers for it, and look-ups call it unknown
+  settled_by text,
+  primary key (number, copy),
+  check ((settled_at is null) = (settled_by is null))
+);
+create function count_lost() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'INSERT' then update ledger_head set lost = lost + 1 where id = 1;
+  else update ledger_head set lost = lost - 1 where id = 1;
+  end if;
+  return null;
+end $$;
+create trigger lost_is_counted after insert on lost
+  for each row when (new.settled_at is null) execute function count_lost();
+create trigger lost_is_settled after update on lost
+  for each row when (old.settled_at is null and new.settled_at is not null) execute function count_lost();
+create trigger lost_stays_settled before update on lost
+  for each row when (old.settled_at is not null and new.settled_at is null)
+  execute function refuse('what is settled stays settled');
+create trigger lost_stays before delete on lost
+  for each row execute function refuse('a lost certificate is never forgotten');
 
 -- The lease of store/fence.py. `heartbeat` is replicated with everything else; `pulse` stays on this server and
 -- is empty after a crash: what it says must be said anew.

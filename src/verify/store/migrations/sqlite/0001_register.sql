@@ -3,7 +3,9 @@
 create table ledger_head (
   id   integer primary key check (id = 1),
   seq  integer not null,
-  hash blob    not null
+  hash blob    not null,
+  history text not null default (lower(hex(randomblob(16)))),  -- another one after every restore
+  lost    integer not null default 0                           -- rows of `lost` that are not settled
 ) strict;
 
 create table event (
@@ -24,7 +26,7 @@ begin select raise(abort, 'the ledger is append-only'); end;
 create trigger event_is_gap_free before insert on event
 when new.seq < 1 or (new.seq > 1 and not exists (select 1 from event where seq = new.seq - 1))
 begin select raise(abort, 'the ledger has no gaps'); end;
-create trigger head_only_advances before update on ledger_head
+create trigger head_only_advances before update of seq, hash on ledger_head
 when new.seq <= old.seq or not exists (select 1 from event where seq = new.seq and hash = new.hash)
 begin select raise(abort, 'the ledger head follows its events'); end;
 create trigger head_stays before delete on ledger_head
@@ -423,6 +425,27 @@ when old.removed_at is not null or new.domain <> old.domain or new.note <> old.n
 begin select raise(abort, 'a listing is taken back once'); end;
 create trigger imitation_site_stays before delete on imitation_site
 begin select raise(abort, 'a listing is never deleted'); end;
+
+create table lost (                     -- issued, as the ledger says, and not brought back by a restore
+  number     text not null,
+  copy       integer not null,
+  agency     text not null,
+  issued_at  integer not null,
+  status     text not null check (status in ('valid', 'suspended', 'revoked', 'replaced')),  -- the ledger's last word
+  until      integer,
+  settled_at integer,                   -- since when the operator answers for it, and look-ups call it unknown
+  settled_by text,
+  primary key (number, copy),
+  check ((settled_at is null) = (settled_by is null))
+) strict, without rowid;
+create trigger lost_is_counted after insert on lost when new.settled_at is null
+begin update ledger_head set lost = lost + 1; end;
+create trigger lost_is_settled after update on lost when old.settled_at is null and new.settled_at is not null
+begin update ledger_head set lost = lost - 1; end;
+create trigger lost_stays_settled before update on lost when old.settled_at is not null and new.settled_at is null
+begin select raise(abort, 'what is settled stays settled'); end;
+create trigger lost_stays before delete on lost
+begin select raise(abort, 'a lost certificate is never forgotten'); end;
 
 -- the genesis hash of proof/ledger.py
 insert into ledger_head (id, seq, hash)
