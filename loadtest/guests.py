@@ -5,23 +5,28 @@ import itertools
 import random
 import statistics
 import time
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from loadtest import seed
 from loadtest.client import Caller, connect, get
-from loadtest.generators import Peak, percentile, run_wrk
+from loadtest.generators import percentile, run_h2load, run_wrk
 from loadtest.installation import Site
-from loadtest.machine import waited_s
 from loadtest.plots import Lines, curve
 from loadtest.results import Section
 from loadtest.run import Run, unknown_scans
 from loadtest.services import Service, product
+
+G = TypeVar("G")
 
 HONEST = 48
 """Honest askers, each from a loopback address of its own, each within its budget."""
 RATE = 240.0
 """What they ask in a second, together: 5 each, of the 10 that the default budget grants."""
 FACTOR = 3.0
+ABUSE = 10
+"""The scanner asks so many times as often as all honest askers together."""
 
 
 def run_hostile(run: Run) -> Section:
@@ -31,57 +36,60 @@ def run_hostile(run: Run) -> Section:
         "hostile",
         "A hostile scan beside honest look-ups",
         f"{HONEST} askers from as many addresses ask {RATE:.0f} times a second in all, by number, at their own pace "
-        "(latency counts from the intended instant). In every second round one more address walks random scan codes as "
-        "fast as it is answered, on 32 connections. Budgets are at their defaults (600 a minute and address).",
+        "(latency counts from the intended instant). In every second round one more address walks random scan codes "
+        f"{ABUSE} times as often on 32 connections, and in every third as fast as it is answered. Budgets are at their "
+        "defaults (600 a minute and address).",
     )
     seconds, rounds = (2.0, 1) if run.quick else (8.0, 3)
     calm: list[list[float]] = []
-    attacked: list[list[float]] = []
-    alone: list[float] = []
-    beside: list[float] = []
-    refused = asked = 0
+    scanned: list[list[float]] = []
+    flooded: list[list[float]] = []
+    answers = refused = 0
+    paths = unknown_scans(2_000 if run.quick else 50_000)
     with (
-        run.targets(unknown_scans(2_000 if run.quick else 50_000)) as targets,
+        run.targets(paths) as targets,
         product(site, role="public", budget_per_source="600", budget_per_target="120") as service,
     ):
         section.commands.append(
             f"VERIFY_BUDGET_PER_SOURCE=600 VERIFY_BUDGET_PER_TARGET=120 {service.command}"
         )
+        scan = partial(run_h2load, service, paths[:20_000], ABUSE * RATE, seconds)
+        flood = partial(run_wrk, service, targets, seconds, nice=15)
         for _ in range(rounds):
             run.quiet()
-            stood = waited_s(service.pid)
             calm.append(asyncio.run(_honest(service, site, seconds)))
-            alone.append((waited_s(service.pid) - stood) / seconds)
-            stood = waited_s(service.pid)
-            times, peak = asyncio.run(_attacked(service, site, seconds, targets))
-            beside.append((waited_s(service.pid) - stood) / seconds)
-            attacked.append(times)
-            refused, asked = refused + peak.refused, asked + peak.requests
-            section.raw.append(peak.raw)
-            section.commands.append(peak.command)
-    base = sorted(percentile(times, 99) for times in calm)[len(calm) // 2]
-    ratios = sorted(percentile(a, 99) / percentile(c, 99) for a, c in zip(attacked, calm, strict=True))
-    section.add("p99 of honest look-ups without the scan", base, "ms")
-    section.add(
-        "p99 of honest look-ups during the scan",
-        sorted(percentile(t, 99) for t in attacked)[len(calm) // 2],
-        "ms",
-    )
-    section.add("ratio, median of rounds", ratios[len(ratios) // 2], "×", FACTOR, "<=")
-    line = "share of the time the server waited for its core"
-    section.add(f"{line}, without the scan", statistics.median(alone), "", note="others' work")
-    section.add(f"{line}, during it", statistics.median(beside), "", note="others' work")
-    section.add("answers to the scanner", asked / rounds / seconds, "/s")
-    section.add("of them refused or misses", refused / max(asked, 1), "", 1.0, ">=")
-    section.add("honest look-ups answered rightly", sum(map(len, calm + attacked)), "all right")
+            times, steady = asyncio.run(_beside(scan, service, site, seconds))
+            scanned.append(times)
+            times, peak = asyncio.run(_beside(flood, service, site, seconds))
+            flooded.append(times)
+            answers, refused = (
+                answers + steady.requests + peak.requests,
+                refused + steady.refused + peak.refused,
+            )
+            section.raw += [steady.raw, peak.raw]
+            section.commands += [steady.command, peak.command]
+    section.add("p99 of honest look-ups alone", statistics.median(percentile(t, 99) for t in calm), "ms")
+    for name, found, goal in (("a scan", scanned, FACTOR), ("a flood", flooded, None)):
+        section.add(f"p99 beside {name}", statistics.median(percentile(t, 99) for t in found), "ms")
+        ratios = [percentile(a, 99) / percentile(c, 99) for a, c in zip(found, calm, strict=True)]
+        section.add(f"beside {name}, of alone: median of rounds", statistics.median(ratios), "×", goal, "<=")
+    section.add("answers to the hostile guest", answers / rounds / seconds / 2, "/s")
+    section.add("of them refused or misses", refused / max(answers, 1), "", 1.0, ">=")
+    section.add("honest look-ups answered rightly", sum(map(len, calm + scanned + flooded)), "all right")
     section.lines.append(
-        Lines("Honest look-ups", "ms", [("alone", curve(calm[-1])), ("beside the scan", curve(attacked[-1]))])
-    )
+        Lines(
+            "Honest look-ups", "ms",
+            [("alone", curve(calm[-1])), ("scan", curve(scanned[-1])), ("flood", curve(flooded[-1]))],
+        )
+    )  # fmt: skip
     return section
 
 
-async def _attacked(service: Service, site: Site, seconds: float, targets: Path) -> tuple[list[float], Peak]:
-    attack = asyncio.create_task(asyncio.to_thread(run_wrk, service, targets, seconds, nice=15))
+async def _beside(
+    guest: Callable[[], G], service: Service, site: Site, seconds: float
+) -> tuple[list[float], G]:
+    """Honest askers while the hostile one is at work."""
+    attack = asyncio.create_task(asyncio.to_thread(guest))
     await asyncio.sleep(0.3)
     times = await _honest(service, site, max(seconds - 0.6, 1.0))
     return times, await attack

@@ -4,6 +4,7 @@ Whoever answers, every answer leaves with the security headers, every error as a
 under its template: never under its path, which may hold a scan code.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -12,6 +13,7 @@ from verify.telemetry import tally
 from verify.web.hygiene import ClientGone, check_path
 from verify.web.language import wants_page
 from verify.web.public import asks, health, pages_door, published
+from verify.web.public.allowance import OverBudget
 from verify.web.public.half import PublicHalf
 from verify.web.public.kept import PACKS, Kept
 from verify.web.reply import App, Message, Receive, Reply, Scope, Send, header
@@ -19,6 +21,9 @@ from verify.web.reply import App, Message, Receive, Reply, Scope, Send, header
 Answerer: TypeAlias = Callable[[Scope, Receive], Awaitable[Reply]]
 
 NUMBERS: Final = "/api/v1/certificates/"
+HOLD_S: Final = 0.1
+MOST_HELD: Final = 1024
+"""Refusals that are held back at a time; each costs a few kilobytes."""
 PAGE_PATHS: Final = frozenset({"/", "/checks"})
 """Together with `/V/…`: addresses whose errors people see."""
 
@@ -38,6 +43,7 @@ class Front:
         self._table = self._exact_routes()
         self._allow = _allow(self._table)
         self._security = half.headers.security
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the application's life."""
@@ -50,10 +56,22 @@ class Front:
         except ClientGone:
             return
         except Exception as error:  # whatever it is, the client gets a problem and nothing of its text
+            if isinstance(error, OverBudget):
+                await self._hold()
             reply = self._half.problem(error, scope, page=self._is_page(scope), here=_here(scope["path"]))
         if reply is not None:
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             await send({"type": "http.response.body", "body": reply.body})
+
+    async def _hold(self) -> None:
+        """Who asks past a budget waits for the refusal: a scan on n connections cannot take more than n refusals in
+        `HOLD_S` from those who ask within theirs."""
+        if self._held < MOST_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(HOLD_S)
+            finally:
+                self._held -= 1
 
     def addresses(self) -> set[tuple[str, str]]:
         """Method and path template of everything answered here, static files left out."""
