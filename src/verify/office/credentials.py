@@ -8,7 +8,7 @@ import datetime as dt
 import hmac
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from verify.certificate.agency import parse_agency_code
 from verify.certificate.text import free_text, invalid
@@ -16,6 +16,7 @@ from verify.errors import Fault, Unauthenticated, Words
 from verify.proof.sealing import secret_hash
 from verify.store import register
 from verify.store.contract import Store
+from verify.store.gather import Gather
 from verify.store.journal import Origin
 from verify.store.register import Credential
 
@@ -25,6 +26,7 @@ EMPLOYER_ROLE = "employer"
 """May ask about certificates in bulk and keep receipts; sees what the public sees, and nothing of the office."""
 
 MAX_NAME = 80
+MAX_READ = 256
 _BEARER = re.compile(r"vk_([0-9a-f]{12})_([0-9a-f]{64})")
 _NO_ID = "0" * 12
 _NO_HASH = bytes(32)
@@ -40,6 +42,7 @@ class Credentials:
         self._store = store
         self._now = now
         self._random = random
+        self._reads: Gather[None, str, Credential | None] = Gather(self._read, limit=MAX_READ)
 
     async def create(
         self,
@@ -75,17 +78,22 @@ class Credentials:
     async def authenticate(self, bearer: str) -> Credential:
         """The credential behind `vk_<id>_<secret>`, read from the store each time: a revocation counts at once.
 
+        Who asks at the same moment shares one read, which begins after all of them asked.
         Raises Unauthenticated, in the same words and after the same work, whatever is wrong with the bearer;
         StoreFailed when the store cannot say.
         """
         match = _BEARER.fullmatch(bearer)
         key_id, secret = match.groups() if match else (_NO_ID, bearer[:64])
-        credential = await self._store.read(lambda: register.find_credential(key_id), snapshot=False)
+        credential = await self._reads.put(None, key_id)
         wanted = _NO_HASH if credential is None else credential.secret_hash
         same = hmac.compare_digest(secret_hash(secret), wanted)
         if not same or match is None or credential is None or credential.revoked_at is not None:
             raise Unauthenticated
         return credential
+
+    async def _read(self, _: None, ids: Sequence[str]) -> list[Credential | None]:
+        found = await self._store.read(lambda: register.find_credentials(list(set(ids))), snapshot=False)
+        return [found.get(one) for one in ids]
 
     async def revoke(
         self, credential_id: str, *, owner: str | None, actor: str, request: bytes = b""

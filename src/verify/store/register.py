@@ -161,6 +161,12 @@ def find_credential(credential_id: str) -> Program[Credential | None]:
     return _credential(rows[0]) if rows else None
 
 
+def find_credentials(ids: Sequence[str]) -> Program[dict[str, Credential]]:
+    """Those of some API keys that exist, by id."""
+    found = [_credential(row) for row in (yield from run("find_credentials", list(ids)))]
+    return {credential.id: credential for credential in found}
+
+
 def list_credentials() -> Program[list[Credential]]:
     """All API keys, oldest first."""
     return [_credential(row) for row in (yield from run("list_credentials"))]

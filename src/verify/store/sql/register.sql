@@ -43,6 +43,9 @@ update credential set revoked_at = $2 where id = $1
 -- name: find_credential
 select id, role, agency, name, secret_hash, created_at, revoked_at from credential where id = $1
 
+-- name: find_credentials
+select id, role, agency, name, secret_hash, created_at, revoked_at from credential where id in {texts $1}
+
 -- name: list_credentials
 select id, role, agency, name, secret_hash, created_at, revoked_at from credential order by created_at, id
 
