@@ -36,6 +36,9 @@ SCENARIOS: dict[str, Scenario] = {
     "storm-sqlite-1": run_storm,
     "storm-sqlite-2": partial(run_storm, nodes=2),
     "storm-postgres-2": partial(run_storm, engine="postgres", nodes=2),
+    "storm-sqlite-office": partial(run_storm, apart=True),
+    "storm-postgres-1": partial(run_storm, engine="postgres"),
+    "storm-postgres-office": partial(run_storm, engine="postgres", apart=True),
     "start": run_start,
     "papers": run_papers,
 }

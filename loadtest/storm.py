@@ -37,13 +37,17 @@ CHECKED = 100_000
 REASON = "OBTAINED_BY_FRAUD"
 
 
-def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
-    """One node that writes; with two, a second that only answers the public. Reads go to all."""
+def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1, *, apart: bool = False) -> Section:
+    """One node that writes; with two, a second that only answers the public. Reads go to all.
+
+    `apart`: the office in a process of its own beside a node of the public, which takes all reads.
+    """
     site = run.fresh(1_000 if run.quick else 20_000, engine)
-    name = f"storm-{engine}-{nodes}"
+    name = f"storm-{engine}-office" if apart else f"storm-{engine}-{nodes}"
+    shape = "office and public apart" if apart else f"{nodes} node{'s' if nodes > 1 else ''}"
     section = Section(
         name,
-        f"Revocation storm, {site.engine}, {nodes} node{'s' if nodes > 1 else ''}",
+        f"Revocation storm, {site.engine}, {shape}",
         f"{RATE:.0f} revocations a second over HTTP (latency counts from the intended instant) while wrk asks for random "
         "numbers on 32 connections as fast as it is answered, then beside half that rate, then alone. Meanwhile "
         f"{READERS} readers ask mostly for certificates that are revoked at just that moment, and each such read is judged "
@@ -51,18 +55,19 @@ def run_storm(run: Run, engine: str = "sqlite", nodes: int = 1) -> Section:
         "flicker) and F3 (nothing that nobody wrote), across nodes.",
     )
     with ExitStack() as stack:
-        office = stack.enter_context(product(site, role="all"))
-        services = [office, *(stack.enter_context(product(site, role="public")) for _ in range(nodes - 1))]
-        section.commands += [service.command for service in services]
+        office = stack.enter_context(product(site, role="office" if apart else "all"))
+        public = [stack.enter_context(product(site, role="public")) for _ in range(1 if apart else nodes - 1)]
+        services = public if apart else [office, *public]
+        section.commands += [service.command for service in (office, *public)]
         targets = stack.enter_context(run.targets(number_paths(site.count)))
         run.quiet()
-        storm = _Storm(site, services)
+        storm = _Storm(site, office, services)
         calm = asyncio.run(storm.blow(2.0 if run.quick else 10.0))
-        full: Callable[[float], Peak] = partial(run_wrk, office, targets, nice=10)
+        full: Callable[[float], Peak] = partial(run_wrk, services[0], targets, nice=10)
         peak, busy = asyncio.run(storm.blow_beside(2.0 if run.quick else 45.0, full))
         # Half of what was just answered, for another while.
         paths = number_paths(site.count, 20_000)
-        half: Callable[[float], Steady] = partial(run_h2load, office, paths, peak.rate / 2)
+        half: Callable[[float], Steady] = partial(run_h2load, services[0], paths, peak.rate / 2)
         steady, eased = asyncio.run(storm.blow_beside(2.0 if run.quick else 15.0, half))
     section.commands.append(peak.command)
     section.commands.append(steady.command)
@@ -106,8 +111,10 @@ class _Acknowledged:
 class _Storm:
     """One storm over some services, in parts; one history for all of them."""
 
-    def __init__(self, site: Site, services: list[Service]) -> None:
+    def __init__(self, site: Site, office: Service, services: list[Service]) -> None:
+        """`office` revokes, `services` are read."""
         self._site = site
+        self._office = office
         self._services = services
         self._numbers = [seed.seeded(i).number for i in range(site.count)]
         self.history = _history().History((number, 1, "valid") for number in self._numbers)
@@ -148,7 +155,7 @@ class _Storm:
 
     async def _revoke_each(self, queue: "asyncio.Queue[tuple[float, str] | None]") -> None:
         body = msgspec.json.encode({"reason": REASON})
-        async with connect(self._services[0].port) as caller:
+        async with connect(self._office.port) as caller:
             while (work := await queue.get()) is not None:
                 due, number = work
                 begun = self.history.now()
