@@ -17,21 +17,46 @@ class Gather(Generic[G, T, R]):
     """
 
     def __init__(
-        self, carry: Callable[[G, Sequence[T]], Awaitable[Sequence[R | Exception]]], *, limit: int
+        self,
+        carry: Callable[[G, Sequence[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        limit: int,
+        at_once: bool = False,
     ) -> None:
-        """`limit` is the largest load of one group."""
+        """`limit` is the largest load of one group.
+
+        `at_once`: who finds the road free carries the own item, without a turn of the event loop in between, and
+        ends it by going away. For reads: on a saturated loop each turn costs milliseconds.
+        """
         self._carry = carry
         self._limit = limit
+        self._at_once = at_once
+        self._led: set[G] = set()
         self._waiting: dict[G, list[tuple[T, asyncio.Future[R]]]] = {}
         self._drivers: dict[G, asyncio.Task[None]] = {}
 
     async def put(self, group: G, item: T) -> R:
         """Travel with the next load. Raises what `carry` answers or raises."""
+        if self._at_once and group not in self._led and group not in self._drivers:
+            return await self._lead(group, item)
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(group, []).append((item, future))
-        if group not in self._drivers:
+        if group not in self._drivers and group not in self._led:
             self._drivers[group] = asyncio.create_task(self._drive(group))
         return await future
+
+    async def _lead(self, group: G, item: T) -> R:
+        """Go first and alone; whoever comes meanwhile follows together."""
+        self._led.add(group)
+        try:
+            (answer,) = await self._carry(group, [item])
+        finally:
+            self._led.discard(group)
+            if group in self._waiting:
+                self._drivers[group] = asyncio.create_task(self._drive(group))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def _drive(self, group: G) -> None:
         """Send the loads of one group one after the other; no group waits for another."""
