@@ -41,9 +41,11 @@ class Fold:
             case EventKind.FILING_ENDED:
                 self.filings.setdefault(data["id"], {}).update(data)
             case EventKind.CREDENTIAL_CREATED:
-                self.credentials[data["id"]] = {**data, "revoked": False}
+                self.credentials[data["id"]] = {**data, "revoked": False, "rotations": 0, "old_until": None}
             case EventKind.CREDENTIAL_REVOKED:
                 self.credentials.setdefault(data["id"], {})["revoked"] = True
+            case EventKind.CREDENTIAL_ROTATED | EventKind.CREDENTIAL_OLD_ENDED:
+                self.credentials.setdefault(data["id"], {}).update(data)
             case EventKind.KEY_CREATED | EventKind.KEY_CHANGED:
                 self.keys[data["kid"]] = data
             case EventKind.NAME_SEARCH_SET:
@@ -193,8 +195,13 @@ def _compare_credentials(fold: Fold, findings: Findings) -> Program[None]:
             "role": (one.role, said.get("role")),
             "agency": (one.agency, said.get("agency")),
             "revoked": (one.revoked_at is not None, said.get("revoked")),
+            "rotations": (one.rotations, said.get("rotations")),
+            "old_until": (None if one.old_until is None else to_micros(one.old_until), said.get("old_until")),
         }
         findings.differ("credential", f"credential {one.id}", pairs)
+        if not one.secret_hash and one.revoked_at is None:
+            zh, en = "恢复时丢失了新密钥，请再次更换。", "A restore lost its new secret: rotate it again, or revoke it."
+            findings.add("credential-secret", f"credential {one.id}", zh, en)
 
 
 def _compare_keys(fold: Fold, findings: Findings) -> Program[None]:
@@ -217,7 +224,7 @@ def _compare_keys(fold: Fold, findings: Findings) -> Program[None]:
 
 def _compare_unlisted(fold: Fold, findings: Findings) -> Program[None]:
     """Whoever left the search by person is out of it; a certificate that is not there needs no row."""
-    table = {number for (number,) in (yield from run("all_unlisted"))}
+    table = {number for (number,) in (yield from run("audit_unlisted"))}
     missing = sorted(fold.unlisted - table)
     there = {number for (number,) in (yield from run("find_taken", missing))} if missing else set()
     _same_rows("unlisted", table, {one for one in fold.unlisted if one in table or one in there}, findings)

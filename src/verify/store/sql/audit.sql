@@ -11,5 +11,5 @@ from copy where number in {texts $1} order by number, copy
 -- name: index_of_tags
 select tag, number from finder where tag in {blobs $1}
 
--- name: all_unlisted
+-- name: audit_unlisted
 select number from unlisted order by number
