@@ -1,4 +1,4 @@
-"""A whole installation under load: PostgreSQL or one SQLite file, Redis, nodes, a proxy before each dependency."""
+"""A whole installation: PostgreSQL or one SQLite file, Redis, nodes, each in a network of its own where wanted."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,11 @@ from typing import Any
 import apsw
 import asyncpg
 import msgspec
-from faults_machine import Footprint, Node, Proxy, RedisServer
+from faults_machine import READY_S, Footprint, Node, RedisServer
+from faults_network import POSTGRES, REDIS, Network, Wire
 
 import servers
+from care.care_pair import Pair
 from verify.certificate.form import IssueRequest
 from verify.config import Settings
 from verify.errors import Words
@@ -49,10 +51,11 @@ class Cluster:
         self.environment = environment
         self.nodes: list[Node] = []
         self.postgres: servers.Postgres | None = None
+        self.pair: Pair | None = None
+        """Where the register has a standby."""
         self.redis: RedisServer | None = None
-        self.to_database: dict[str, Proxy] = {}
-        """By the node's name."""
-        self.to_redis: dict[str, Proxy] = {}
+        self.dsn = ""
+        """Of the primary as it is now, for a superuser beside the network."""
         self.seeded: list[Seeded] = []
         self.aside: Seeded | None = None
         """One more certificate, which the traffic leaves alone."""
@@ -65,6 +68,11 @@ class Cluster:
     def offices(self) -> list[Node]:
         """The nodes that change."""
         return [node for node in self.nodes if node.role != "public"]
+
+    @property
+    def wires(self) -> list[Wire]:
+        """Of the nodes that have one."""
+        return [node.wire for node in self.nodes if node.wire is not None]
 
     def settings(self) -> Settings:
         """How this process opens the register itself, beside the proxies."""
@@ -83,7 +91,7 @@ class Cluster:
         node.start(**more)
         node.wait_ready()
 
-    async def wait_ready(self, limit_s: float = 60) -> None:
+    async def wait_ready(self, limit_s: float = READY_S) -> None:
         """Until every node can answer; what a fault broke must mend itself."""
         await asyncio.gather(*(asyncio.to_thread(node.wait_ready, limit_s) for node in self.nodes))
 
@@ -91,7 +99,7 @@ class Cluster:
         """Of all nodes to PostgreSQL."""
         if self.postgres is None:
             return 0
-        admin = await asyncpg.connect(self.postgres.dsn)
+        admin = await asyncpg.connect(self.dsn)
         try:
             query = "select count(*) from pg_stat_activity where application_name = 'verify'"
             return int(await admin.fetchval(query))
@@ -121,7 +129,7 @@ class Cluster:
             connection.set_busy_timeout(5000)
             with contextlib.closing(connection):
                 return int(next(iter(connection.execute(query)))[0])
-        admin = await asyncpg.connect(self.postgres.dsn)
+        admin = await asyncpg.connect(self.dsn)
         try:
             return int(await admin.fetchval(query))
         finally:
@@ -143,50 +151,77 @@ def issue_request(serial: int) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def cluster(
-    folder: Path, *, engine: str = "postgres", place: Path | None = None
+    folder: Path, *, engine: str = "postgres", place: Path | None = None, network: Network | None = None
 ) -> AsyncIterator[Cluster]:
-    """Two offices and a public node on PostgreSQL behind proxies, with Redis; or one node of two workers on SQLite.
+    """Two offices and a public node on PostgreSQL with Redis; or one node of two workers on SQLite.
 
-    `place`: where the SQLite file lies, unless in `folder`.
+    `place`: where the SQLite file lies, unless in `folder`. `network`: PostgreSQL and Redis listen on its bridge,
+    and each node gets a namespace on it.
     """
     async with contextlib.AsyncExitStack() as stack:
         if engine == "postgres":
             server = stack.enter_context(servers.postgres())
-            made = await _install(folder, server.dsn)
-            made.postgres = server
-            await _wire(made, stack)
+            made = await install(folder, server.dsn)
+            made.postgres, made.dsn = server, server.dsn
+            made.redis = start_redis(folder, stack, network)
+            await _connect(made, server, network)
         else:
-            made = await _install(folder, f"sqlite:///{place or folder}/verify.db")
+            made = await install(folder, f"sqlite:///{place or folder}/verify.db")
             made.nodes = [Node("office", "all", folder, made.environment, workers=2)]
-        for node in made.nodes:
-            stack.push_async_callback(asyncio.to_thread, node.end)  # not on this loop: the proxies run here
-            node.start()
-        await made.wait_ready()
+        await start_nodes(made, stack)
         yield made
 
 
-async def _wire(made: Cluster, stack: contextlib.AsyncExitStack) -> None:
-    """Proxies and nodes of the networked engine."""
-    assert made.postgres is not None
-    made.redis = RedisServer(made.folder)
-    made.redis.start()
-    stack.callback(made.redis.end)
-    home = made.postgres.dsn.rpartition("host=")[2]
-    for name, role in (("office-1", "all"), ("office-2", "all"), ("public", "public")):
-        database, cache = Proxy(f"{home}/.s.PGSQL.5432"), Proxy(made.redis.socket)
-        for proxy in (database, cache):
-            await proxy.open()
-            stack.push_async_callback(proxy.close)
-        made.to_database[name], made.to_redis[name] = database, cache
-        own = {
-            "VERIFY_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{database.port}/postgres",
-            "VERIFY_REDIS_URL": f"redis://127.0.0.1:{cache.port}/0",
-            "VERIFY_FAR_CACHE": "true",
-        }
-        made.nodes.append(Node(name, role, made.folder, made.environment | own))
+async def start_nodes(made: Cluster, stack: contextlib.AsyncExitStack) -> None:
+    """All at once; they end with the stack."""
+    for node in made.nodes:
+        stack.push_async_callback(asyncio.to_thread, node.end)
+        node.start()
+    await made.wait_ready()
 
 
-async def _install(folder: Path, url: str) -> Cluster:
+def start_redis(folder: Path, stack: contextlib.AsyncExitStack, network: Network | None) -> RedisServer:
+    """A Redis that ends with the stack."""
+    redis = RedisServer(folder, None if network is None else network.gateway)
+    redis.start()
+    stack.callback(redis.end)
+    return redis
+
+
+async def _connect(made: Cluster, server: servers.Postgres, network: Network | None) -> None:
+    """Nodes of the networked engine, started by nobody yet: beside the test, or each in a namespace."""
+    place = server.dsn.partition("@")[2]
+    if network is not None:
+        await asyncio.to_thread(listen, server, network.net, network.gateway)
+        place = f"{network.gateway}:{POSTGRES}/postgres"
+    join_nodes(made, f"postgresql://postgres@{place}", network)
+
+
+def listen(server: servers.Postgres, net: str, address: str) -> None:
+    """Start the server again with an address on the bridge, which everybody on it may use."""
+    data = server.command[server.command.index("-D") + 1]
+    with (Path(server.how["cwd"]) / data / "pg_hba.conf").open("a") as rules:
+        rules.write(f"\nhost all all {net} trust\n")
+    server.stop()
+    server.command += ["-c", f"listen_addresses={address}"]
+    server.start()
+
+
+def join_nodes(made: Cluster, url: str, network: Network | None, public: type[Node] = Node) -> None:
+    """Two offices and a public node on the register at `url`, with a far cache."""
+    assert made.redis is not None
+    redis = f"unix://{made.redis.socket}" if network is None else f"redis://{network.gateway}:{REDIS}/0"
+    own = {"VERIFY_DATABASE_URL": url, "VERIFY_REDIS_URL": redis, "VERIFY_FAR_CACHE": "true"}
+    for kind, name, role in (
+        (Node, "office-1", "all"),
+        (Node, "office-2", "all"),
+        (public, "public", "public"),
+    ):
+        wire = None if network is None else network.join(name)
+        made.nodes.append(kind(name, role, made.folder, made.environment | own, wire=wire))
+
+
+async def install(folder: Path, url: str) -> Cluster:
     """Schema, keys, one agency that may issue, credentials, the first certificates."""
     environment = {
         "VERIFY_DATABASE_URL": url,

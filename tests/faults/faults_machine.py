@@ -1,6 +1,5 @@
-"""What faults are done to: nodes as processes, a proxy that loses one direction, a Redis that may die."""
+"""What faults are done to: nodes as processes, and a Redis that may die."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -14,9 +13,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from faults_network import PORT, REDIS, Wire
+
 import servers
 
 ROOT = Path(__file__).resolve().parents[2]
+READY_S = 180.0
+"""A machine with many other things to do takes a minute to start a node; one that cannot start ends at once."""
+READY_ANSWER_S = 10.0
+"""For one answer of `/readyz`, which itself gives its dependencies two seconds each."""
 VERIFY = (sys.executable, "-c", "from verify.cli import main; main()")
 
 
@@ -32,12 +37,18 @@ class Node:
     """`verify serve` in a process group of its own, so that a signal reaches its workers too."""
 
     def __init__(
-        self, name: str, role: str, folder: Path, environment: Mapping[str, str], *, workers: int = 1
-    ) -> None:
-        """Not started yet. Its log is `folder/NAME.log` and survives restarts."""
+        self, name: str, role: str, folder: Path, environment: Mapping[str, str], *, workers: int = 1,
+        wire: Wire | None = None,
+    ) -> None:  # fmt: skip
+        """Not started yet. Its log is `folder/NAME.log` and survives restarts.
+
+        `wire`: the network namespace in which it runs; without one it runs beside the test.
+        """
         self.name = name
         self.role = role
-        self.port = free_port()
+        self.wire = wire
+        self.host = "127.0.0.1" if wire is None else wire.front
+        self.port = free_port() if wire is None else PORT
         self.log = folder / f"{name}.log"
         self.environment = dict(environment)
         self._folder = folder
@@ -49,14 +60,17 @@ class Node:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
+                [*self._within(), *self.command()], cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
                 env=kept | {"PYTHONPATH": str(ROOT / "src")} | self.environment | more,
             )  # fmt: skip
 
     def command(self) -> list[str]:
         """What is run."""
-        place = ["--workers", str(self._workers), "--port", str(self.port)]
+        place = ["--workers", str(self._workers), "--host", self.host, "--port", str(self.port)]
         return [*VERIFY, "serve", "--role", self.role, *place]
+
+    def _within(self) -> list[str]:
+        return [] if self.wire is None else self.wire.within
 
     def signal(self, how: int) -> None:
         """To the whole group."""
@@ -127,7 +141,7 @@ class Node:
     def _ask(
         self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float
     ) -> tuple[int, bytes]:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
         try:
             line.request(method, path, body, headers)
             reply = line.getresponse()
@@ -137,27 +151,51 @@ class Node:
         finally:
             line.close()
 
-    def wait_ready(self, limit_s: float = 60) -> None:
-        """Until it says so."""
-        wait_until(self._is_ready, f"{self.name} is not ready", limit_s)
+    def wait_ready(self, limit_s: float = READY_S) -> None:
+        """Until it says so; what it said instead, and the end of its log, where it does not in time."""
+        end, told = time.monotonic() + limit_s, (0, b"")
+        while time.monotonic() < end:
+            assert self.is_running(), f"{self.name} ended: {self._end_of_log()}"
+            told = self.get("/readyz", READY_ANSWER_S)
+            if told[0] == 200:
+                return
+            time.sleep(0.05)
+        raise AssertionError(
+            f"{self.name} is not ready after {limit_s:.0f} s, load {os.getloadavg()}; it said {told}; its log"
+            f" ends: {self._end_of_log()}"
+        )
 
     def is_running(self) -> bool:
         """Whether its first process is there."""
         return self._process is not None and self._process.poll() is None
 
-    def _is_ready(self) -> bool:
-        assert self.is_running(), self.log.read_text()[-2000:]
-        return self.get("/readyz")[0] == 200
+    def _end_of_log(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
 
 
-class StaleNode(Node):
-    """Serves `faults_ttl_node`, which is wrong on purpose, in the place of the product's own application."""
+class WrongNode(Node):
+    """Serves an application that is wrong on purpose in the place of the product's own."""
+
+    module = ""
+    """Where its `create_app` stands."""
 
     def command(self) -> list[str]:
         """The same server with another application."""
         self.environment["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT / 'tests' / 'faults'}"
-        served = f"serve('faults_ttl_node:create_app', host='127.0.0.1', port={self.port})"
+        served = f"serve('{self.module}:create_app', host='{self.host}', port={self.port})"
         return [sys.executable, "-c", f"from verify.web.http1.serve import serve; {served}"]
+
+
+class StaleNode(WrongNode):
+    """What it answered once, it answers again for half a second."""
+
+    module = "faults_ttl_node"
+
+
+class LateNode(WrongNode):
+    """A public node whose lease counts from the reply."""
+
+    module = "faults_lease_node"
 
 
 def _line(pid: int) -> bytes:
@@ -183,91 +221,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Proxy:
-    """A line between a node and a server that can lose one direction, both, or everybody.
+class RedisServer:
+    """A Redis or Valkey on a socket that a schedule may pause, empty, kill and start again.
 
-    What a stalled direction holds back arrives when it flows again, as after a real partition.
+    `address`: where it listens as well.
     """
 
-    def __init__(self, socket_path: str) -> None:
-        """To the server that listens on `socket_path`; `open` begins to listen."""
-        self.port = 0
-        self.refusing = False
-        self._path = socket_path
-        self._server: asyncio.Server | None = None
-        self._flow = {"to": asyncio.Event(), "from": asyncio.Event()}
-        self._lines: set[asyncio.Task[None]] = set()
-        for event in self._flow.values():
-            event.set()
-
-    async def open(self) -> None:
-        """Listen on a port of loopback."""
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stall(self, direction: str) -> None:
-        """`to`: the server hears nothing more. `from`: it hears, but its answers do not arrive."""
-        self._flow[direction].clear()
-
-    def reset(self) -> None:
-        """Cut every connection there is."""
-        for line in tuple(self._lines):
-            line.cancel()
-
-    def heal(self) -> None:
-        """Everything flows."""
-        self.refusing = False
-        for event in self._flow.values():
-            event.set()
-
-    async def close(self) -> None:
-        """Stop listening and cut."""
-        if self._server is not None:
-            self._server.close()
-        self.heal()
-        self.reset()
-        await asyncio.gather(*self._lines, return_exceptions=True)
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = asyncio.current_task()
-        assert line is not None
-        self._lines.add(line)
-        far: asyncio.StreamWriter | None = None
-        try:
-            if self.refusing:
-                return
-            back, far = await asyncio.open_unix_connection(self._path)
-            ways = [
-                asyncio.ensure_future(self._carry(reader, far, "to")),
-                asyncio.ensure_future(self._carry(back, writer, "from")),
-            ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
-        except (OSError, asyncio.CancelledError):
-            pass  # the server is down, or the cut was meant
-        finally:
-            self._lines.discard(line)
-            for end in (writer, far):
-                if end is not None:
-                    end.transport.abort()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(1 << 16):
-                await self._flow[way].wait()
-                writer.write(data)
-                await writer.drain()
-
-
-class RedisServer:
-    """A Redis or Valkey on a socket that a schedule may pause, empty, kill and start again."""
-
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, address: str | None = None) -> None:
         """Not started yet."""
+        self._address = address
         self.socket = str(home / "redis.sock")
         self.log = home / "redis.log"
         self._home = home
@@ -277,8 +239,9 @@ class RedisServer:
         """Start and wait for its socket."""
         Path(self.socket).unlink(missing_ok=True)
         program = servers._find_redis()
+        place = ["--port", "0"] if self._address is None else ["--port", str(REDIS), "--bind", self._address]
         args = [
-            program, "--port", "0", "--unixsocket", self.socket, "--dir", str(self._home), "--save", "",
+            program, *place, "--protected-mode", "no", "--unixsocket", self.socket, "--dir", str(self._home), "--save", "",
             "--logfile", str(self.log), "--loglevel", "verbose",
         ]  # fmt: skip
         self._process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,6 +1,7 @@
 """One fault under traffic, and everything that must hold afterwards."""
 
 import asyncio
+import os
 import re
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from faults_machine import Footprint
 from faults_schedules import Schedule
 from faults_traffic import Traffic
 
+SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
+"""Seconds of traffic under each fault; `make faults` takes more."""
 SETTLE_S = 90
 MORE_MIB = 60.0
 """What a node may take more after a fault than before any: caches fill, and Python keeps freed arenas."""
@@ -110,13 +113,26 @@ class Run:
         return found
 
 
+async def judge(run: Run, schedules: tuple[Schedule, ...]) -> None:
+    """Every schedule in turn; all that was found is told at once."""
+    await run.warm_up()
+    outcomes = []
+    for schedule in schedules:
+        outcomes.append(await run.one(schedule, SPAN_S))
+        print(outcomes[-1].line(), flush=True)
+    spilled = await run.spilled()
+    assert not spilled and not any(one.found for one in outcomes), (spilled, outcomes)
+    assert len(run.traffic.history.reads) > 100 * len(schedules)
+
+
 async def gather_traces(cluster: Cluster) -> list[tuple[str, bytes]]:
     """Everything that a run leaves: files of all kinds, a logical dump, Redis, metrics, pages."""
     traces = [(f"file {path}", path.read_bytes()) for path in cluster.folder.rglob("*") if path.is_file()]
     if cluster.postgres is not None:
-        data = Path(cluster.postgres.how["cwd"]) / "data"
-        traces += [(f"file {path}", path.read_bytes()) for path in data.rglob("*") if path.is_file()]
-        traces += await _dump(cluster.postgres.dsn)
+        home = Path(cluster.postgres.how["cwd"])
+        files = await asyncio.to_thread(lambda: [path for path in home.rglob("data*/**/*") if path.is_file()])
+        traces += [(f"file {path}", path.read_bytes()) for path in files]
+        traces += await _dump(cluster.dsn)
     if cluster.redis is not None:
         traces.append(("Redis", await asyncio.to_thread(cluster.redis.dump)))
     one = cluster.seeded[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 from faults_cluster import Cluster
-from faults_machine import Node, Proxy, wait_until
+from faults_machine import Node, wait_until
 
 DAYS = {"+0": 0, "+1d": 1, "-1d": -1}
 STOPS_S = 15.0
@@ -21,8 +21,6 @@ STOPS_S = 15.0
 Schedule = Callable[[Cluster, random.Random, float], Awaitable[None]]
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-STALLS_S = (0.5, 1.6)
-"""About the deadline of a look-up, 1 s here, so that both sides of it are tried."""
 
 
 async def nothing(cluster: Cluster, dice: random.Random, span_s: float) -> None:
@@ -142,36 +140,6 @@ async def harm_redis(cluster: Cluster, dice: random.Random, span_s: float) -> No
         await asyncio.sleep(dice.uniform(0.02, 0.2))
 
 
-async def cut_database(cluster: Cluster, dice: random.Random, span_s: float) -> None:
-    """One direction between a node and PostgreSQL is lost for a while, or every connection is cut."""
-    await _cut(list(cluster.to_database.values()), dice, span_s)
-
-
-async def cut_redis(cluster: Cluster, dice: random.Random, span_s: float) -> None:
-    """The same between a node and Redis."""
-    await _cut(list(cluster.to_redis.values()), dice, span_s)
-
-
-async def _cut(proxies: list[Proxy], dice: random.Random, span_s: float) -> None:
-    """Every way at least once."""
-    end = time.monotonic() + span_s
-    ways = dice.sample(["to", "from", "reset", "refuse"], 4)
-    done = 0
-    while done < len(ways) or time.monotonic() < end:
-        proxy, way = dice.choice(proxies), ways[done % len(ways)]
-        done += 1
-        if way in ("to", "from"):
-            proxy.stall(way)
-        else:
-            proxy.refusing = way == "refuse"
-            proxy.reset()
-        try:
-            await asyncio.sleep(dice.uniform(*STALLS_S) if way in ("to", "from") else dice.uniform(0.1, 0.5))
-        finally:
-            proxy.heal()
-        await asyncio.sleep(dice.uniform(0.05, 0.2))
-
-
 async def slow_clients(cluster: Cluster, dice: random.Random, span_s: float) -> None:
     """Hundreds of connections that send a byte now and then, and a crowd that asks for one certificate."""
     stopping = asyncio.Event()
@@ -188,7 +156,7 @@ async def slow_clients(cluster: Cluster, dice: random.Random, span_s: float) -> 
 async def _dribble(node: Node, stopping: asyncio.Event) -> None:
     """Half a header, byte by byte."""
     with contextlib.suppress(OSError):
-        _, writer = await asyncio.open_connection("127.0.0.1", node.port)
+        _, writer = await asyncio.open_connection(node.host, node.port)
         for byte in (
             b"POST /api/v1/lookups HTTP/1.1\r\nhost: a\r\ncontent-length: 65536\r\nx-slow: " + b"a" * 10_000
         ):
@@ -202,7 +170,7 @@ async def _dribble(node: Node, stopping: asyncio.Event) -> None:
 async def _ask_for(node: Node, number: str, stopping: asyncio.Event) -> None:
     """One of a crowd; whatever it is told must be an answer. It is judged by the readers' history beside it."""
     with contextlib.suppress(OSError):
-        reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+        reader, writer = await asyncio.open_connection(node.host, node.port)
         request = f"GET /api/v1/certificates/{number} HTTP/1.1\r\nhost: a\r\n\r\n".encode()
         while not stopping.is_set():
             writer.write(request)
@@ -295,8 +263,8 @@ def _clock(cluster: Cluster, node: Node) -> Path:
 
 
 NETWORKED: tuple[Schedule, ...] = (
-    nothing, stop_nodes, terminate_backends, cut_database, harm_redis, cut_redis, slow_clients, kill_postgres,
-    kill_nodes, roll_nodes, jump_clocks,
+    nothing, stop_nodes, terminate_backends, harm_redis, slow_clients, kill_postgres, kill_nodes,
+    roll_nodes, jump_clocks,
 )  # fmt: skip
-"""In this order: a node that lives through the first seven shows whether anything is left behind."""
+"""In this order: a node that lives through the first five shows whether anything is left behind."""
 EMBEDDED: tuple[Schedule, ...] = (nothing, stop_nodes, slow_clients, kill_workers, kill_nodes)

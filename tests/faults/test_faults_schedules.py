@@ -3,17 +3,15 @@
 A short pass with every gate; `make faults FAULTS_SPAN_S=60` runs every schedule for as long as wanted.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 from faults_cluster import cluster
-from faults_run import Run
+from faults_run import Run, judge
 from faults_schedules import (
     EMBEDDED,
     FAKETIME,
     NETWORKED,
-    Schedule,
     harm_redis,
     jump_clocks,
     kill_nodes,
@@ -26,21 +24,7 @@ SHORT_NETWORKED = (nothing, stop_nodes, harm_redis, kill_postgres, kill_nodes)
 SHORT_EMBEDDED = (nothing, kill_nodes)
 """What runs with every gate; all of them run with `make faults`."""
 
-SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
-
 pytestmark = pytest.mark.xdist_group("faults")
-
-
-async def judge(run: Run, schedules: tuple[Schedule, ...]) -> None:
-    """Every schedule in turn; all that was found is told at once."""
-    await run.warm_up()
-    outcomes = []
-    for schedule in schedules:
-        outcomes.append(await run.one(schedule, SPAN_S))
-        print(outcomes[-1].line(), flush=True)
-    spilled = await run.spilled()
-    assert not spilled and not any(one.found for one in outcomes), (spilled, outcomes)
-    assert len(run.traffic.history.reads) > 100 * len(schedules)
 
 
 async def test_every_promise_holds_on_three_nodes_through_the_worst_faults(tmp_path: Path) -> None:
