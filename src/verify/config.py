@@ -65,8 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A timestamp service (RFC 3161) that seals every PDF when it is first made; then it must answer."""
     timestamp_roots: Path | None = None
     """PEM file of that service's root certificates; without it no answer of the service is believed."""
+    timestamp_lists: str = ""
+    """Addresses of the revocation lists about that service's certificates, separated by spaces; left out: those that
+    the certificates name. They go into kept files, which are renewed for decades."""
     trust_max_age_s: int = 7 * 24 * 3600
-    """How long an offline verifier may rely on a trust list."""
+    """How long an offline verifier may rely on a trust list, and a PDF reader on a revocation list."""
     pack_every_s: Annotated[float, msgspec.Meta(ge=0)] = 900
     """How often an office node makes the signed list of numbers that are not valid; 0 makes none."""
     canary_every_s: Annotated[float, msgspec.Meta(ge=0)] = 0

@@ -30,6 +30,7 @@ FAR_ANSWERS: Final = "verify_far_answers"
 STORE_READS: Final = "verify_store_reads"
 OPEN: Final = "verify_open"
 WEBHOOKS: Final = "verify_webhook_requests"
+ARCHIVE: Final = "verify_archive_renewals"
 CANARY_ROUNDS: Final = "verify_canary_rounds"
 CANARY_SECONDS: Final = "verify_canary_seconds"
 CANARY_LAST_SUCCESS: Final = "verify_canary_last_success_timestamp_seconds"
@@ -44,6 +45,7 @@ _WORDS: Final = MappingProxyType(
         FAR_ANSWERS: "Numbers and faces answered from the far cache.",
         STORE_READS: "Numbers and faces read from the store.",
         WEBHOOKS: "Requests to employers' addresses by what came of them.",
+        ARCHIVE: "Archive timestamps for kept files by what came of them; `unavailable` is tried again.",
         OPEN: "1 when everything that this worker needs is open.",
         CANARY_ROUNDS: "Rounds of the canary by what came of them; `stale` must never be there.",
         CANARY_SECONDS: "From the canary's acknowledged revocation until every node had shown it, last round.",
@@ -75,7 +77,7 @@ def setup_logging(level: str) -> None:
 class Tally:
     """Counters of one process: plain integers under a label, added to from the event loop alone."""
 
-    __slots__ = ("lookups", "problems", "requests", "webhooks")
+    __slots__ = ("archive", "lookups", "problems", "requests", "webhooks")
 
     def __init__(self) -> None:
         """Start at nothing."""
@@ -87,6 +89,8 @@ class Tally:
         """By error code."""
         self.webhooks: dict[str, int] = {}
         """By outcome of one request: `delivered`, `too-slow`."""
+        self.archive: dict[str, int] = {}
+        """Renewals of kept files by outcome."""
 
     @staticmethod
     def add(counter: dict[str, int], label: str) -> None:
@@ -136,6 +140,7 @@ class _Export(Collector):
             (LOOKUPS, "outcome", self._source.lookups),
             (PROBLEMS, "code", self._source.problems),
             (WEBHOOKS, "outcome", self._source.webhooks),
+            (ARCHIVE, "outcome", self._source.archive),
         ):
             family = CounterMetricFamily(name, _WORDS[name], labels=[label, "worker"])
             for value, count in list(counts.items()):

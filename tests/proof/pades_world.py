@@ -107,6 +107,7 @@ class Authority:
         self.now = NOW + dt.timedelta(seconds=5)
         self.manners = "good"
         self.asked = 0
+        self.lists = 0
         self.root = generate_p256()
         self.root_der = a_root(self.root, f"{name} Timestamp Authority")
         self._key = rsa.generate_private_key(65537, 2048)
@@ -195,6 +196,13 @@ def serve(authority: Authority) -> Iterator[str]:
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def do_GET(self) -> None:
+            self.send_response(404 if authority.manners == "no list" else 200)
+            self.end_headers()
+            if authority.manners != "no list":
+                authority.lists += 1
+                self.wfile.write(authority.revocation_list(authority.lists))
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""

@@ -6,6 +6,7 @@ import io
 import itertools
 from collections.abc import Iterator
 
+import msgspec
 import page
 import pytest
 from asn1crypto import x509 as asn1_x509
@@ -43,7 +44,7 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
 from verify.errors import BadDocument, ProofFailed, Unavailable
-from verify.proof.pades import Evidence, renew_pdf, renewal_due, sign_pdf
+from verify.proof.pades import LONGEST, MARGIN, SECOND_PASS, Evidence, next_renewal, renew_pdf, sign_pdf
 from verify.proof.pades_check import Change, Finding, PdfReport, check_pdf
 from verify.proof.revocation import revocation_list
 from verify.proof.timestamp import TimestampClient
@@ -253,9 +254,12 @@ async def test_it_is_due_before_the_authority_ends_and_then_checks_beyond_by_ano
     pdf = await world.renewed(await world.signed(), DAY, 2)
     pdf = await world.renewed(pdf, DAY, 3)
     stamps = world.check(pdf, NOW + 3 * DAY).timestamps
-    assert renewal_due(stamps[:1], NOW + YEAR, 90 * DAY)
-    assert not renewal_due(stamps, NOW + YEAR, 90 * DAY)
-    assert renewal_due(stamps, AUTHORITY_ENDS - 30 * DAY, 90 * DAY)
+    assert next_renewal(stamps[:1], NOW + DAY) == NOW + DAY + SECOND_PASS
+    assert next_renewal(stamps, NOW) == stamps[-1].stamped_at + LONGEST < AUTHORITY_ENDS - MARGIN
+    near = msgspec.structs.replace(stamps[-1], stamped_at=AUTHORITY_ENDS - YEAR)
+    assert next_renewal([near, near], NOW) == AUTHORITY_ENDS - MARGIN
+    last = msgspec.structs.replace(stamps[-1], stamped_at=AUTHORITY_ENDS - 10 * DAY)
+    assert next_renewal([last, last], NOW) == AUTHORITY_ENDS - 5 * DAY, "never at once, for ever"
     beyond = AUTHORITY_ENDS + YEAR
     assert world.check(pdf, beyond).findings == (Finding.OUT_OF_WINDOW,)
     successor = Authority("Second", ends=NOW + 20 * YEAR)

@@ -3,7 +3,21 @@
 import click
 
 from verify import __version__
-from verify.cli import agency, ask, care, case, change, demo, issue, keys, recovery, setup, template, witness
+from verify.cli import (
+    agency,
+    ask,
+    care,
+    case,
+    change,
+    demo,
+    document,
+    issue,
+    keys,
+    recovery,
+    setup,
+    template,
+    witness,
+)
 from verify.cli.errand import Commands
 
 
@@ -37,6 +51,7 @@ for command in (
     change.history,
     case.case,
     case.imitation,
+    document.document,
     template.template,
     template.overprint,
     ask.lookup,

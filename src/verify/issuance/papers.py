@@ -22,7 +22,7 @@ from verify.issuance.caller import Caller
 from verify.issuance.signing import Signers
 from verify.issuance.view import Views, look, mine, no_new_paper
 from verify.proof.jws import parse_compact
-from verify.proof.pades import Evidence, sign_pdf
+from verify.proof.pades import SECOND_PASS, Evidence, sign_pdf
 from verify.proof.public import Algorithm, KeyPurpose, PublicKey
 from verify.proof.sealing import DataKeys
 from verify.proof.signer import Signer
@@ -94,8 +94,9 @@ class Papers:
         self._timestamp_roots = tuple(timestamp_roots)
 
     async def pdf(self, number: str, caller: Caller, template: str = DEFAULT) -> Paper:
-        """The signed PDF of the last copy in the form `template`: the one that is kept, or a first one, which is
-        kept from then on. Of two first ones at the same moment one is kept, and both callers get it.
+        """The signed PDF of the last copy in the form `template`: the one that is kept, with what renewals appended to
+        it since (`archive.py`), or a first one, which is kept from then on. Of two first ones at the same moment one
+        is kept, and both callers get it.
 
         Raises NotFound as `Views.show`; Conflict for a certificate that was revoked or replaced before its file was
         first made: a kept file stays its owner's, but no new paper leaves the house; BadDocument, BadKey;
@@ -105,7 +106,7 @@ class Papers:
         certificate, _, _ = mine(await self._store.read(lambda: look(number)), number, caller)
         copy = certificate.copies[-1]
         kept = await self._store.read(lambda: find_document(number, copy.number, template))
-        if kept is not None:
+        if kept:
             return Paper(number, copy.number, self._opened(kept))
         if copy.state is not CopyState.CURRENT:
             raise no_new_paper(certificate.status)
@@ -113,16 +114,18 @@ class Papers:
         sheet, credential = await self._views.sheet_and_credential(number, caller)
         sheet = msgspec.structs.replace(sheet, template=template)
         data = await self._make(certificate.face.agency, sheet, credential)
+        now, made = self._now(), sheet.copy_number
         file = Kept(
             number,
-            sheet.copy_number,
+            made,
             template,
-            seal_document(self._data_keys, number, sheet.copy_number, template, data),
+            0,
+            seal_document(self._data_keys, number, made, template, 0, data),
             hashlib.sha256(data).digest(),
+            None if self._timestamp is None else now + SECOND_PASS,
         )
-        origin = Origin(caller.actor, self._now())
-        kept = await self._store.write(lambda: keep_document(file, origin))
-        return Paper(number, kept.copy, data if kept is file else self._opened(kept))
+        kept = await self._store.write(lambda: keep_document(file, Origin(caller.actor, now)))
+        return Paper(number, made, data if kept[0] is file else self._opened(kept))
 
     async def _make(self, agency: str, sheet: Sheet, credential: str) -> bytes:
         key, signer = await self._signers.signer_for(agency)
@@ -132,7 +135,7 @@ class Papers:
         certificate = key.certificate
         chain = [root.certificate for root in await self._roots() if root.certificate is not None]
         loop, at = asyncio.get_running_loop(), self._now()
-        stamp = None if self._timestamp is None else _StampThere(self._timestamp, loop)
+        stamp = None if self._timestamp is None else StampThere(self._timestamp, loop)
         evidence = None if stamp is None else Evidence((*chain, *self._timestamp_roots))
         attached = attachments(credential)
 
@@ -155,12 +158,17 @@ class Papers:
     async def _roots(self) -> list[PublicKey]:
         return [key for key in await self._store.read(list_keys) if key.purpose is KeyPurpose.ROOT]
 
-    def _opened(self, kept: Kept) -> bytes:
-        data = unseal_document(self._data_keys, kept)
-        if hashlib.sha256(data).digest() != kept.digest:
-            what = Words("保存的证书文件已被改动。", "The kept file was altered.")
-            raise ProofFailed(what, hint="verify audit")
-        return data
+    def _opened(self, kept: Sequence[Kept]) -> bytes:
+        return open_kept(self._data_keys, kept)
+
+
+def open_kept(data_keys: DataKeys, kept: Sequence[Kept]) -> bytes:
+    """The file from its parts, which must be what was kept. Raises ProofFailed, BadKey."""
+    data = unseal_document(data_keys, kept)
+    if hashlib.sha256(data).digest() != kept[-1].digest:
+        what = Words("保存的证书文件已被改动。", "The kept file was altered.")
+        raise ProofFailed(what, hint="verify audit")
+    return data
 
 
 def attachments(credential: str) -> list[Attachment]:
@@ -197,7 +205,7 @@ class SignThere:
         return await _there(self._signer.sign(messages), self._loop)
 
 
-class _StampThere:
+class StampThere:
     """The same for the timestamp service."""
 
     def __init__(self, service: TimestampService, loop: asyncio.AbstractEventLoop) -> None:
@@ -205,6 +213,7 @@ class _StampThere:
         self._loop = loop
 
     async def stamp(self, digest: bytes) -> bytes:
+        """A checked token. Raises as the service does."""
         return await _there(self._service.stamp(digest), self._loop)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from verify.certificate.agency import parse_agency_code
 from verify.certificate.record import Agency
 from verify.errors import BadKey, Forbidden, NotFound, VerifyError, Words
+from verify.office.crl import CrlDesk
 from verify.office.trust import TrustDesk, root_in_use
 from verify.proof.authority import SERIAL_BYTES, agency_certificate, root_certificate
 from verify.proof.keyfiles import KeyStore
@@ -27,6 +28,8 @@ from verify.store.journal import Origin
 
 ROOT_YEARS = 20
 AGENCY_YEARS = 10
+CRL_PATH = "/crl/"
+"""Where the web room serves revocation lists, by the root's key id."""
 CLOCK_SLACK = dt.timedelta(minutes=5)
 """X.509 certificates begin this much earlier, for readers whose clock is behind."""
 
@@ -52,14 +55,21 @@ class Keys:
         store: Store,
         key_store: KeyStore,
         trust: TrustDesk,
+        crl: CrlDesk,
         *,
         now: Callable[[], dt.datetime],
         random: Callable[[int], bytes] = os.urandom,
+        public_url: str | None = None,
     ) -> None:
-        """Work on `store`, with private halves in `key_store`; `trust` publishes after every change."""
+        """Work on `store`, with private halves in `key_store`; `trust` and `crl` publish after every change.
+
+        Certificates name the address of their root's revocation list below `public_url`.
+        """
         self._store = store
         self._key_store = key_store
         self._trust = trust
+        self._crl = crl
+        self._public_url = public_url
         self._now = now
         self._random = random
 
@@ -83,6 +93,7 @@ class Keys:
                 made = await self._make(OPERATOR, operator, purpose, actor, b"")
                 await self._change(made.kid, KeyMove.ACTIVATE, self._now(), actor, b"")
         await self._trust.refresh(actor)
+        await self._crl.refresh()
         return root_in_use(await self._store.read(register.list_keys))
 
     async def create(self, owner: str, purpose: KeyPurpose, *, actor: str, request: bytes = b"") -> PublicKey:
@@ -196,6 +207,7 @@ class Keys:
             serial=self._random(SERIAL_BYTES),
             not_before=begin,
             not_after=begin.replace(year=begin.year + AGENCY_YEARS, day=min(begin.day, 28)),
+            lists_at=None if self._public_url is None else f"{self._public_url}{CRL_PATH}{root.kid}",
         )
 
     async def _change(
@@ -216,6 +228,7 @@ class Keys:
         keys = await self._store.read(register.list_keys)
         if any(key.purpose is KeyPurpose.ROOT and key.state is KeyState.ACTIVE for key in keys):
             await self._trust.publish(actor)
+            await self._crl.refresh()
 
 
 def probe(key_store: KeyStore, key: PublicKey) -> KeyPair:

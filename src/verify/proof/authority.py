@@ -51,11 +51,13 @@ def agency_certificate(
     serial: bytes,
     not_before: dt.datetime,
     not_after: dt.datetime,
+    lists_at: str | None = None,
 ) -> bytes:
     """An agency's certificate, DER, for the P-256 point `subject`.
 
     Key usage is digitalSignature and contentCommitment with subject and authority key ids, which is what a
-    PAdES baseline signature needs (EN 319 412-2 §4.3.2). The agency code stands in organizationIdentifier.
+    PAdES baseline signature needs (EN 319 412-2 §4.3.2). The agency code stands in organizationIdentifier;
+    `lists_at` is the address of the root's revocation list (RFC 5280 §4.2.1.13).
     Raises BadKey when `root` is not the key of `root_der`, or a key is not P-256.
     """
     issuer = x509.load_der_x509_certificate(root_der)
@@ -67,7 +69,12 @@ def agency_certificate(
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(_spki(root.key_bytes))
-    return _sign(builder.add_extension(authority, critical=False), root)
+    builder = builder.add_extension(authority, critical=False)
+    if lists_at is not None:
+        name_of_list = [x509.UniformResourceIdentifier(lists_at)]
+        point = x509.DistributionPoint(name_of_list, None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+    return _sign(builder, root)
 
 
 def check_certificate(der: bytes, root_der: bytes, subject: bytes) -> None:

@@ -68,14 +68,30 @@ async def sign_pdf(
     )
 
 
+SECOND_PASS = dt.timedelta(days=1)
+"""After a timestamp, until lists that are newer than it can be expected to be out."""
+MARGIN = dt.timedelta(days=180)
+"""Before the end of the last archive timestamp's certificate."""
+LONGEST = dt.timedelta(days=5 * 365)
+"""Between archive timestamps, whatever their certificates say: the strength of an algorithm is not foreseen further."""
+
+
 async def renew_pdf(
-    pdf: bytes, *, timestamp: TimestampService, evidence: Evidence, roots: Sequence[bytes], at: dt.datetime
+    pdf: bytes,
+    *,
+    timestamp: TimestampService,
+    evidence: Evidence,
+    roots: Sequence[bytes],
+    at: dt.datetime,
+    timestamp_roots: Sequence[bytes] = (),
 ) -> bytes:
     """`pdf` with the evidence and one more document timestamp: B-LTA (EN 319 142-1 §5.5).
 
     Run it twice soon after issuing, and once more before the timestamp service's certificate or an algorithm ends
-    (`renewal_due`). Twice, because the first timestamp proves the signature but not itself: the second pass brings
-    revocation lists made after the first one's instant and seals them. `roots` are the operator's, `at` is now.
+    (`next_renewal`). Twice, because the first timestamp proves the signature but not itself: the second pass brings
+    revocation lists made after the first one's instant and seals them. `roots` are the operator's, `at` is now; under
+    `timestamp_roots` the certificates above the timestamps' own are found, which go into the document too. What comes
+    back begins with `pdf`, byte for byte.
 
     Raises:
         BadDocument: the document does not check: not ours, damaged, or changed after signing.
@@ -86,7 +102,7 @@ async def renew_pdf(
     from verify.proof.revocation import require_fresh
 
     try:
-        report = check_pdf(pdf, roots, at)
+        report = check_pdf(pdf, roots, at, timestamp_roots=timestamp_roots)
     except Unreadable as error:
         raise BadDocument(error.detail) from error
     signature = report.signature
@@ -97,17 +113,23 @@ async def renew_pdf(
     for stamp in stamps:
         require_fresh(stamp.certificate, stamp.stamped_at, evidence.revocation_lists)
     # Validators take proof of existence from the store alone: what the seals carry goes there too.
-    carried = (signature.certificate, *(stamp.certificate for stamp in stamps))
-    whole = Evidence((*evidence.certificates, *carried), evidence.revocation_lists)
+    carried = (signature.certificate, *(one for stamp in stamps for one in (stamp.certificate, *stamp.chain)))
+    certificates = tuple(dict.fromkeys((*evidence.certificates, *carried)))
+    whole = Evidence(certificates, tuple(dict.fromkeys(evidence.revocation_lists)))
     return await add_archive_timestamp(pdf, len(report.timestamps) + 1, timestamp, whole)
 
 
-def renewal_due(timestamps: Sequence[PdfTimestamp], at: dt.datetime, margin: dt.timedelta) -> bool:
-    """Whether `renew_pdf` should run now: fewer than two document timestamps, or the last one's certificate ends
-    within `margin`. `timestamps` as in `PdfReport.timestamps`."""
+def next_renewal(timestamps: Sequence[PdfTimestamp], at: dt.datetime) -> dt.datetime:
+    """When `renew_pdf` should run after what was done `at`; `timestamps` as in `PdfReport.timestamps`.
+
+    A day later as long as there are fewer than two archive timestamps; then `MARGIN` before the last one's certificate
+    ends, or half of what it had left if that is sooner, and `LONGEST` after it at the latest.
+    """
     if len(timestamps) < 2:
-        return True
-    return timestamps[-1].valid_until - at <= margin
+        return at + SECOND_PASS
+    last = timestamps[-1]
+    left = last.valid_until - last.stamped_at
+    return min(last.valid_until - min(MARGIN, left / 2), last.stamped_at + LONGEST)
 
 
 def _plain(pdf: bytes) -> None:

@@ -92,6 +92,8 @@ class PdfTimestamp(msgspec.Struct, frozen=True):
     """The imprint is that of the sealed bytes and the token's signature holds."""
     trusted: bool
     """Intact, for timestamping, under a given timestamp root, and in force at the instant that is proved."""
+    chain: tuple[bytes, ...] = ()
+    """DER, from its certificate to a given timestamp root; empty when it leads to none."""
 
 
 class PdfSignature(msgspec.Struct, frozen=True):

@@ -124,6 +124,7 @@ class Token:
             valid_until=certificate.not_valid_after_utc,
             intact=intact,
             trusted=intact and good and self.stamped_at <= moment,
+            chain=tuple(one.public_bytes(Encoding.DER) for one in chain or ()),
         )
 
 

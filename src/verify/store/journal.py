@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     COPY_ISSUED = "copy-issued"
     ABANDONED = "abandoned"
     DOCUMENT_KEPT = "document-kept"
+    DOCUMENT_RENEWED = "document-renewed"
+    """An archive timestamp was appended to a kept file."""
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
     SUSPENSION_ENDED = "suspension-ended"

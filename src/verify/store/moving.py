@@ -17,7 +17,7 @@ TABLES = (
     "agency", "filing", "credential", "signing_key", "trust_list", "pack_file", "pack_manifest", "counter", "certificate",
     "copy", "photo", "document", "finder", "idempotency", "batch", "batch_row", "proposal", "employer_check",
     "employer_check_row", "receipt", "checked", "share", "unlisted", "visit", "case_file", "case_picture", "case_event",
-    "imitation_site", "subscription", "webhook", "webhook_delivery", "duty", "lost", "event", "event_note",
+    "imitation_site", "revocation_list", "subscription", "webhook", "webhook_delivery", "duty", "lost", "event", "event_note",
 )  # fmt: skip
 """Every table but the ledger head and the schema version, each after those it refers to."""
 

@@ -34,6 +34,16 @@ class TrustList(msgspec.Struct, frozen=True):
     document: bytes
 
 
+class RevocationList(msgspec.Struct, frozen=True):
+    """The last X.509 revocation list of one root."""
+
+    kid: str
+    """The root's key."""
+    made_at: dt.datetime
+    document: bytes
+    """DER (RFC 5280 §5)."""
+
+
 # --- agencies and filings -------------------------------------------------------------------------------
 
 
@@ -234,6 +244,22 @@ def last_trust_list() -> Program[TrustList | None]:
     """The newest signed trust list."""
     rows = yield from run("last_trust_list")
     return TrustList(rows[0][0], from_micros(rows[0][1]), rows[0][2]) if rows else None
+
+
+def put_revocation_list(made: RevocationList) -> Program[None]:
+    """Publish a root's newest revocation list; an older one than is there changes nothing."""
+    yield from run("put_revocation_list", made.kid, to_micros(made.made_at), made.document)
+
+
+def list_revocation_lists() -> Program[list[RevocationList]]:
+    """The newest list of every root."""
+    rows = yield from run("list_revocation_lists")
+    return [RevocationList(kid, from_micros(at), document) for kid, at, document in rows]
+
+
+def find_revocation_list(kid: str) -> Program[RevocationList | None]:
+    """The newest list of one root."""
+    return next((one for one in (yield from list_revocation_lists()) if one.kid == kid), None)
 
 
 # --- rows -----------------------------------------------------------------------------------------------

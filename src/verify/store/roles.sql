@@ -12,8 +12,8 @@ grant usage on schema public to verify_office, verify_public;
 
 grant select on all tables in schema public to verify_office;
 grant insert on
-  event, event_note, agency, filing, credential, signing_key, trust_list, counter, certificate, copy, photo,
-  document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
+  event, event_note, agency, filing, credential, signing_key, trust_list, revocation_list, counter, certificate, copy,
+  photo, document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
   employer_check, employer_check_row, receipt, checked, share, unlisted, visit,
   case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty, lost
 to verify_office;
@@ -26,11 +26,13 @@ grant delete on
   subscription, webhook, webhook_delivery
 to verify_office;
 grant update (beat) on heartbeat to verify_office;
+grant update (due_at) on document to verify_office;
+grant update (made_at, document) on revocation_list to verify_office;
 grant insert, update on pulse to verify_office;
 
 grant select on
-  ledger_head, event, agency, filing, signing_key, trust_list, counter, certificate, copy, finder, schema_version,
+  ledger_head, event, agency, filing, signing_key, trust_list, revocation_list, counter, certificate, copy, finder, schema_version,
   pack_file, pack_manifest, heartbeat, pulse, receipt, share, unlisted, imitation_site, lost
 to verify_public;
-grant select (number, copy, kind, digest) on document to verify_public;
+grant select (number, copy, kind, part, digest) on document to verify_public;
 grant select (id, done_at, total, found, missed, failed, digest) on employer_check to verify_public;

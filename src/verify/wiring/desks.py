@@ -26,6 +26,7 @@ from verify.holders.choices import Choices
 from verify.holders.files import Files
 from verify.holders.links import Links
 from verify.holders.session import Sessions
+from verify.issuance.archive import Archive
 from verify.issuance.batches import Batches
 from verify.issuance.change import Changes
 from verify.issuance.issue import Issuance
@@ -44,7 +45,7 @@ from verify.store.contract import Store
 from verify.wiring.house import House, close_quietly, open_public, passphrase, utc_now
 from verify.wiring.press import PressRoom
 from verify.wiring.settings import Role
-from verify.wiring.timestamp import open_timestamp
+from verify.wiring.timestamp import http_get, open_timestamp
 from verify.wiring.webhook import WebhookPost
 
 
@@ -59,6 +60,7 @@ class OfficeHouse(House, frozen=True):
     batches: Batches
     views: Views
     papers: Papers
+    archive: Archive
     press: PressRoom
     receipts: Receipts
     receipt_papers: ReceiptPapers
@@ -160,15 +162,21 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         views, store, data_keys=data_keys, signers=signers, room=press, now=now, timestamp=timestamp,
         timestamp_roots=timestamp_roots,
     )  # fmt: skip
+    office = open_office(
+        store, key_store, trust_max_age_s=settings.trust_max_age_s, now=now, random=random,
+        public_url=public_url,
+    )  # fmt: skip
+    archive = Archive(
+        store, data_keys=data_keys, own_lists=office.crl.refresh, fetch=http_get, now=now, timestamp=timestamp,
+        timestamp_roots=timestamp_roots, addresses=settings.timestamp_lists.split(),
+    )  # fmt: skip
     lists = Lists(
         store, house.lookup, house.checker, operator, daily_rows=settings.employer_rows_per_day, **asking
     )
     post = WebhookPost(loopback=settings.webhook_loopback)
     return OfficeHouse(
         **msgspec.structs.asdict(house),
-        office=open_office(
-            store, key_store, trust_max_age_s=settings.trust_max_age_s, now=now, random=random
-        ),
+        office=office,
         issuance=issuance,
         changes=Changes(store, data_keys=data_keys, now=now),
         reissues=Reissues(issuance),
@@ -176,6 +184,7 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         batches=Batches(issuance),
         views=views,
         papers=papers,
+        archive=archive,
         press=press,
         receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
         receipt_papers=ReceiptPapers(store, operator, press, public_url=public_url),
@@ -220,4 +229,5 @@ async def _make_ready(house: OfficeHouse) -> None:
         )
         raise BadKey(detail, hint=first.hint + more)
     await house.office.trust.refresh("system")
+    await house.office.crl.refresh()
     await house.issuance.resume()

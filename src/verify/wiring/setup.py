@@ -109,6 +109,7 @@ async def _root(settings: Settings, secret: str, operator: Words, actor: str) ->
             trust_max_age_s=settings.trust_max_age_s,
             now=utc_now,
             random=os.urandom,
+            public_url=settings.public_url.rstrip("/"),
         )
         before = {key.kid for key in await office.keys.list_keys()}
         root = await office.keys.open_root(operator, actor=actor)

@@ -1,4 +1,4 @@
-"""The wire to a timestamp service: RFC 3161 over HTTP (section 3.4)."""
+"""The wires to a timestamp service: RFC 3161 over HTTP (section 3.4), and its revocation lists (RFC 5280)."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,6 +9,8 @@ from verify.errors import BadSettings, ProofFailed, Unavailable, Words
 from verify.proof.timestamp import MAX_REPLY_BYTES, Post, TimestampClient, TimestampService, read_roots
 
 TIMEOUT_S = 10.0
+MAX_LIST_BYTES = 256 * 1024
+"""It goes into every file; larger ones are refused."""
 
 
 def open_timestamp(
@@ -59,6 +61,32 @@ def http_post(url: str, timeout_s: float) -> Post:
     return post
 
 
+async def http_get(url: str) -> bytes:
+    """The revocation list at `url`: one request, no redirect, at most `MAX_LIST_BYTES` within `TIMEOUT_S`.
+
+    Raises Unavailable for every other answer. Addresses come from the settings, or from certificates that are proven to
+    be the configured timestamp service's; never from what somebody brings.
+    """
+    import aiohttp
+
+    limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limit) as session,
+            session.get(url, allow_redirects=False) as answer,
+        ):
+            body = b""
+            while answer.status == 200 and (piece := await answer.content.read(MAX_LIST_BYTES + 1)):
+                body += piece
+                if len(body) > MAX_LIST_BYTES:
+                    raise _no_list()
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise _no_list() from error
+    if not body:
+        raise _no_list()
+    return body
+
+
 class _Readable(Protocol):
     async def read(self, n: int = -1) -> bytes: ...
 
@@ -71,6 +99,13 @@ async def _bounded(content: _Readable) -> bytes:
             what = Words("时间戳应答过大。", "The timestamp answer is too large.")
             raise ProofFailed(what, hint="check the timestamp service and its root certificate")
     return body
+
+
+def _no_list() -> Unavailable:
+    what = Words("无法取得吊销列表。", "A revocation list could not be had.")
+    return Unavailable(
+        what, hint="check VERIFY_TIMESTAMP_LISTS, or the addresses in the service's certificates"
+    )
 
 
 def _silent() -> Unavailable:

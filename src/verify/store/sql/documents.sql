@@ -1,8 +1,18 @@
 -- name: find_document
-select number, copy, kind, sealed, digest from document where number = $1 and copy = $2 and kind = $3
+select number, copy, kind, part, sealed, digest, due_at from document where number = $1 and copy = $2 and kind = $3
+order by part
 
 -- name: insert_document
-insert into document (number, copy, kind, sealed, digest) values ($1, $2, $3, $4, $5)
+insert into document (number, copy, kind, part, sealed, digest, due_at) values ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: documents_of
-select number, copy, kind, digest from document where number in {texts $1} order by number, copy, kind
+select number, copy, kind, part, digest from document where number in {texts $1} order by number, copy, kind, part
+
+-- name: due_documents
+select number, copy, kind, part, due_at from document where due_at <= $1 order by due_at, number limit $2
+
+-- name: count_due_documents
+select count(*) from document where due_at <= $1
+
+-- name: set_document_due
+update document set due_at = $5 where number = $1 and copy = $2 and kind = $3 and part = $4

@@ -78,5 +78,13 @@ select kid, state from signing_key where kid in {texts $1}
 -- name: insert_trust_list
 insert into trust_list (sequence, issued_at, document) values ($1, $2, $3)
 
+-- name: put_revocation_list
+insert into revocation_list (kid, made_at, document) values ($1, $2, $3)
+on conflict (kid) do update set made_at = excluded.made_at, document = excluded.document
+where excluded.made_at >= revocation_list.made_at
+
+-- name: list_revocation_lists
+select kid, made_at, document from revocation_list order by kid
+
 -- name: last_trust_list
 select sequence, issued_at, document from trust_list order by sequence desc limit 1

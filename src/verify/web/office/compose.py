@@ -96,6 +96,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         [
             lambda: _issue_batches(house, opening),
             lambda: _keep_house(house, opening),
+            lambda: _renew_papers(house, opening),
             lambda: _publish_packs(house, opening, settings.pack_every_s),
             *employer_work(house, opening),
             *case_work(house, opening),
@@ -127,16 +128,31 @@ async def _issue_batches(house: Opening[House], opening: Derived[OfficeHouse]) -
 
 
 async def _keep_house(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
-    """Renew the trust list before it is old, and sweep broken uploads."""
+    """Renew the trust list and the revocation lists before they are old, and sweep broken uploads."""
     await house.wait()
     office = opening.now()
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         try:
             await office.office.trust.refresh("system")
+            await office.office.crl.refresh()
             await office.batches.sweep()
         except VerifyError as error:
             log.warning("housekeeping failed; it is tried again", code=error.code)
+
+
+async def _renew_papers(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
+    """Archive timestamps for kept files as they become due. An error that nobody foresaw is logged, and it goes on."""
+    await house.wait()
+    archive = opening.now().archive
+    running = True
+    while running:
+        try:
+            await archive.work()
+            running = False
+        except Exception as error:  # one file that cannot be dealt with must not end the renewal of all others
+            log.error("the renewal of kept files stumbled", kind=type(error).__qualname__)
+            await asyncio.sleep(60)
 
 
 async def _publish_packs(house: Opening[House], opening: Derived[OfficeHouse], every_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The public register of agencies and filings, what a problem type means, metrics, and the API's description."""
+"""The public register of agencies, revocation lists, what a problem type means, metrics, and the API's description."""
 
 from typing import Any
 
@@ -15,6 +15,11 @@ from verify.telemetry import CONTENT_TYPE, Readings, render_metrics
 from verify.web.framework import Named, Told, told
 from verify.web.public.half import PublicHalf
 from verify.web.reply import Reply
+
+CRL = "application/pkix-crl"
+"""RFC 2585 §4.2."""
+CRL_MAX_AGE_S = 60
+"""A compromised key is seen as one within a minute, as with the trust list."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,6 +40,13 @@ def register_handlers(half: PublicHalf, document: bytes, readings: Readings) -> 
             raise NotFound
         return told(Reply(200, half.headers.json, _encode(with_filings(*found))))
 
+    @get("/crl/{kid:str}")
+    async def revocations(kid: Named) -> Told:
+        found = await half.opening.now().store.read(lambda: register.find_revocation_list(kid))
+        if found is None:
+            raise NotFound
+        return told(Reply(200, half.headers.cached(CRL, f"public, max-age={CRL_MAX_AGE_S}"), found.document))
+
     @get("/problems/{code:str}")
     async def problem_kind(code: Named) -> Told:
         body = half.problems.explain(code)
@@ -50,7 +62,7 @@ def register_handlers(half: PublicHalf, document: bytes, readings: Readings) -> 
     async def metrics() -> Told:
         return told(Reply(200, half.headers.cached(CONTENT_TYPE, "no-store"), render_metrics(readings)))
 
-    return [agencies, agency, problem_kind, schema, metrics]
+    return [agencies, agency, revocations, problem_kind, schema, metrics]
 
 
 def with_filings(agency: Agency, filings: list[Filing]) -> dict[str, Any]:

@@ -107,6 +107,12 @@ PUBLIC_ROUTES: Final[tuple[Route, ...]] = (
         answers={200: Answer("A JWK set.", "application/jwk-set+json", ref("Jwks"))}, problems=(503,),
     ),
     Route(
+        method="GET", path="/crl/{kid}", summary="The X.509 revocation list of one root, for PDF readers.", tag="keys",
+        parameters=(Parameter("kid", "path", "Key id of the root.", text(), example="0a1b2c3d"),),
+        answers={200: Answer("A list (RFC 5280), DER.", "application/pkix-crl", text(format="binary"))},
+        problems=(503,),
+    ),
+    Route(
         method="GET", path="/packs/status.json", tag="keys",
         summary="The signed manifest of the newest status pack: which numbers are not valid, for use offline.",
         answers={200: Answer("A JWS by the root key.", schema=ref("SignedList"))}, problems=(503,),

@@ -82,6 +82,12 @@ create table trust_list (
   document  bytea not null
 );
 
+create table revocation_list (          -- the last X.509 list (CRL) of each root
+  kid      text collate "C" primary key references signing_key (kid),
+  made_at  bigint not null,
+  document bytea not null               -- DER, signed by the root
+);
+
 create table pack_file (                -- files of status packs, named by their SHA-256 in base64url
   name    text collate "C" primary key,
   body    bytea not null,
@@ -155,14 +161,17 @@ create table photo (
   primary key (number, copy)
 );
 
-create table document (                 -- the file of a copy, as it was first made: never made anew
+create table document (                 -- the file of a copy, as it was first made: never made anew, only grown
   number text collate "C" not null references certificate (number),
   copy   bigint  not null,
   kind   text collate "C" not null,                 -- the form it is printed in
+  part   bigint not null,               -- 0 is the first file; the later ones are what renewals appended to it
   sealed bytea not null,
-  digest bytea not null,                  -- SHA-256 of the file, which the ledger has too
-  primary key (number, copy, kind)
+  digest bytea not null,                -- SHA-256 of the file with this part at its end, which the ledger has too
+  due_at bigint,                        -- of the last part: when the next is wanted; null when none is
+  primary key (number, copy, kind, part)
 );
+create index document_due on document (due_at) where due_at is not null;
 
 create table finder (                   -- keyed blind index: who may be found by what
   tag    bytea not null,
@@ -441,7 +450,7 @@ create trigger counter_stays before delete on counter
   for each row execute function refuse('a spent number is not given back');
 create trigger certificate_arrows before update on certificate
   for each row execute function refuse_certificate();
-create trigger document_is_kept before update on document
+create trigger document_is_kept before update of number, copy, kind, part, sealed, digest on document
   for each row execute function refuse('a kept file is not changed');
 create trigger certificate_stays before delete on certificate
   for each row execute function refuse('a certificate is never deleted');

@@ -95,6 +95,12 @@ create table trust_list (
   document  blob not null
 ) strict;
 
+create table revocation_list (          -- the last X.509 list (CRL) of each root
+  kid      text primary key references signing_key (kid),
+  made_at  integer not null,
+  document blob not null                -- DER, signed by the root
+) strict, without rowid;
+
 create table pack_file (                -- files of status packs, named by their SHA-256 in base64url
   name    text primary key,
   body    blob not null,
@@ -188,15 +194,18 @@ create table photo (
   primary key (number, copy)
 ) strict, without rowid;
 
-create table document (                 -- the file of a copy, as it was first made: never made anew
+create table document (                 -- the file of a copy, as it was first made: never made anew, only grown
   number text not null references certificate (number),
   copy   integer not null,
   kind   text not null,                 -- the form it is printed in
+  part   integer not null,              -- 0 is the first file; the later ones are what renewals appended to it
   sealed blob not null,
-  digest blob not null,                  -- SHA-256 of the file, which the ledger has too
-  primary key (number, copy, kind)
+  digest blob not null,                 -- SHA-256 of the file with this part at its end, which the ledger has too
+  due_at integer,                       -- of the last part: when the next is wanted; null when none is
+  primary key (number, copy, kind, part)
 ) strict;
-create trigger document_is_kept before update on document
+create index document_due on document (due_at) where due_at is not null;
+create trigger document_is_kept before update of number, copy, kind, part, sealed, digest on document
 begin select raise(abort, 'a kept file is not changed'); end;
 
 create table finder (                   -- keyed blind index: who may be found by what
