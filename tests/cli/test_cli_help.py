@@ -13,7 +13,8 @@ from verify.cli import main
 PROMISED = {
     "init", "serve", "agency add", "agency show", "agency list", "agency suspend", "agency cancel",
     "agency reinstate", "filing add", "filing list", "filing end", "key create", "key list", "key activate",
-    "key retire", "key compromise", "credential create", "credential list", "credential revoke", "issue",
+    "key retire", "key compromise", "credential create", "credential list", "credential revoke",
+    "credential rotate", "credential end-old", "issue",
     "suspend", "reinstate", "revoke", "reissue", "show", "history", "lookup", "check", "audit", "backup",
     "restore", "config", "recover status", "recover guard", "recover alone", "recover promote", "recover accept",
     "case list", "case show", "case accept", "case assign", "case answer", "case close", "imitation list", "imitation add",

@@ -172,6 +172,19 @@ def test_an_api_key_is_shown_once_and_revoked(shell: Shell) -> None:
     shell("credential", "revoke", "000000000000", code=1)
 
 
+def test_an_api_key_is_given_another_secret_and_the_old_one_is_ended(shell: Shell) -> None:
+    made = shell.json("credential", "create", "--employer", "岭南机械有限公司")
+    rotated = shell.json("credential", "rotate", made["id"], "--overlap", "1.5")
+    assert rotated["bearer"].startswith(f"vk_{made['id']}_") and rotated["bearer"] != made["bearer"]
+    assert "end it first" in shell("credential", "rotate", made["id"], code=1).stderr
+    ended = shell.json("credential", "end-old", made["id"])
+    assert ended["rotations"] == 1 and ended["old_until"] < rotated["old_until"]
+    assert "counts until" in shell("credential", "rotate", made["id"]).stderr
+    shell("credential", "rotate", made["id"], "--overlap", "721", code=2)
+    shell("credential", "rotate", "000000000000", code=1)
+    shell("audit")
+
+
 def test_what_is_done_here_stands_in_the_ledger_under_the_users_name(shell: Shell) -> None:
     (number, *_) = shell.issued()
     (entry,) = shell.json("history", number)

@@ -181,7 +181,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
         "filing",
     ),
     "an API key that nobody made": (
-        lambda n: [("insert into credential values ('ffffffffffff', 'operator', null, 'x', zeroblob(32), 1, null)", ())],
+        lambda n: [("insert into credential values ('ffffffffffff', 'operator', null, 'x', zeroblob(32), 1, null, 0, null, null)", ())],
         "credential-unknown",
     ),
     "a certificate removed": (

@@ -151,6 +151,7 @@ def _put_restored(restored: Restored) -> None:
 
 
 _OTHERS: dict[str, str] = {
+    EventKind.CREDENTIAL_ROTATED: "API keys whose new secret is lost: exchange it again (verify credential rotate)",
     EventKind.DOCUMENT_KEPT: "files made since: they are made anew when asked for",
     EventKind.BATCH_RECEIVED: "lost uploads: their agencies send them again",
     EventKind.REVOCATION_PROPOSED: "lost proposals: propose again",

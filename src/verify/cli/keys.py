@@ -6,8 +6,11 @@ import click
 
 from verify.cli import errand
 from verify.errors import Invalid, Words
+from verify.office.credentials import MAX_OVERLAP, OVERLAP
 from verify.office.office import Office
 from verify.proof.public import OPERATOR, KeyPurpose, PublicKey
+
+HOUR = dt.timedelta(hours=1)
 
 
 @click.group()
@@ -186,7 +189,7 @@ def list_credentials(agency_code: str | None, as_json: bool) -> None:
       verify credential list --agency S000035000123
     """
     found = errand.in_office(lambda house: house.office.credentials.list_credentials(agency_code))
-    names = ("id", "role", "agency", "name", "created_at", "revoked_at")
+    names = ("id", "role", "agency", "name", "created_at", "revoked_at", "rotations", "old_until")
     if as_json:
         errand.put_json([{name: getattr(one, name) for name in names} for one in found])
         return
@@ -195,6 +198,67 @@ def list_credentials(agency_code: str | None, as_json: bool) -> None:
         for c in found
     ]
     errand.put_table(("id", "role", "agency", "name", "created", "state"), rows)
+
+
+@credential.command("rotate")
+@click.argument("credential_id", metavar="ID")
+@click.option(
+    "--overlap",
+    "hours",
+    type=click.FloatRange(0, MAX_OVERLAP / HOUR),
+    default=OVERLAP / HOUR,
+    show_default=True,
+    help="Hours for which the old secret counts beside the new one; 0 ends it now.",
+)
+@errand.json_option
+def rotate_credential(credential_id: str, hours: float, as_json: bool) -> None:
+    """Give an API key a new secret and show it once; an employer keeps its subscriptions and records.
+
+    \b
+    Example:
+      verify credential rotate 0a1b2c3d4e5f
+      verify credential rotate 0a1b2c3d4e5f --overlap 0
+    """
+    made, bearer = errand.in_office(
+        lambda house: house.office.credentials.rotate(
+            credential_id, overlap=hours * HOUR, actor=errand.actor()
+        )
+    )
+    if as_json:
+        errand.put_json(
+            {"id": made.id, "rotations": made.rotations, "old_until": made.old_until, "bearer": bearer}
+        )
+        return
+    click.echo(bearer)
+    assert made.old_until is not None  # there is an old one now
+    until = f"{made.old_until:%Y-%m-%d %H:%M} UTC"
+    errand.note(
+        Words(
+            f"新密钥只显示这一次，请立即妥善保存。旧密钥有效至 {until}。",
+            f"This key is shown this once: keep it somewhere safe now. The old one counts until {until}.",
+        )
+    )
+
+
+@credential.command("end-old")
+@click.argument("credential_id", metavar="ID")
+@errand.json_option
+def end_old_secret(credential_id: str, as_json: bool) -> None:
+    """Let the secret before the present one end now, before its time.
+
+    \b
+    Example:
+      verify credential end-old 0a1b2c3d4e5f
+    """
+    done = errand.in_office(
+        lambda house: house.office.credentials.end_old(credential_id, actor=errand.actor())
+    )
+    if as_json:
+        errand.put_json({"id": done.id, "rotations": done.rotations, "old_until": done.old_until})
+    elif done.old_until is None:
+        click.echo(f"{done.id} has had one secret only")
+    else:
+        click.echo(f"the old secret of {done.id} ended at {done.old_until:%Y-%m-%d %H:%M} UTC")
 
 
 @credential.command("revoke")

@@ -200,7 +200,10 @@ def _compare_credentials(fold: Fold, findings: Findings) -> Program[None]:
         }
         findings.differ("credential", f"credential {one.id}", pairs)
         if not one.secret_hash and one.revoked_at is None:
-            zh, en = "恢复时丢失了新密钥，请再次更换。", "A restore lost its new secret: rotate it again, or revoke it."
+            zh, en = (
+                "恢复时丢失了新密钥，请再次更换。",
+                "A restore lost its new secret: rotate it again, or revoke it.",
+            )
             findings.add("credential-secret", f"credential {one.id}", zh, en)
 
 

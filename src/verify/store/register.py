@@ -24,6 +24,12 @@ class Credential(msgspec.Struct, frozen=True):
     secret_hash: bytes
     created_at: dt.datetime
     revoked_at: dt.datetime | None = None
+    rotations: int = 0
+    """How often its secret was exchanged."""
+    old_hash: bytes | None = None
+    """Of the secret before this one."""
+    old_until: dt.datetime | None = None
+    """Until then the secret before counts too."""
 
 
 class TrustList(msgspec.Struct, frozen=True):
@@ -291,8 +297,19 @@ def _filing(row: Row) -> Filing:
 
 
 def _credential(row: Row) -> Credential:
-    key, role, agency, name, secret_hash, created_at, revoked_at = row
-    return Credential(key, role, agency, name, secret_hash, from_micros(created_at), _instant(revoked_at))
+    key, role, agency, name, secret_hash, created_at, revoked_at, rotations, old_hash, old_until = row
+    return Credential(
+        id=key,
+        role=role,
+        agency=agency,
+        name=name,
+        secret_hash=secret_hash,
+        created_at=from_micros(created_at),
+        revoked_at=_instant(revoked_at),
+        rotations=rotations,
+        old_hash=old_hash,
+        old_until=_instant(old_until),
+    )
 
 
 def _key(row: Row) -> PublicKey:

@@ -153,7 +153,10 @@ class _Replay:
             case EventKind.CREDENTIAL_REVOKED:
                 yield from run("revoke_credential", data["id"], event.at)
                 self.credentials = [one for one in self.credentials if one != data["id"]]
+                self._forget(EventKind.CREDENTIAL_ROTATED, data["id"])
                 self.changes += 1
+            case EventKind.CREDENTIAL_ROTATED | EventKind.CREDENTIAL_OLD_ENDED:
+                yield from self._rotation(event, data)
             case EventKind.KEY_CREATED:
                 yield from self._key(event, data)
             case EventKind.KEY_CHANGED:
@@ -211,6 +214,18 @@ class _Replay:
             return
         yield from run("insert_receipt", data["id"], event.actor, bytes.fromhex(event.request),
                        bytes.fromhex(data["digest"]), event.at)  # fmt: skip
+        self.changes += 1
+
+    def _rotation(self, event: Event, data: dict[str, Any]) -> Program[None]:
+        """The old secret ends when it was to end. The new one is in no ledger: until the key is exchanged again only
+        the old one opens anything."""
+        if not (yield from run("find_credential", data["id"])):
+            return  # lost itself
+        if event.kind == EventKind.CREDENTIAL_ROTATED:
+            yield from run("rotate_credential", data["id"], b"", data["old_until"], data["rotations"])
+            self._note(event, data["id"])
+        else:
+            yield from run("end_old_secret", data["id"], data["old_until"])
         self.changes += 1
 
     def _trust_list(self, sequence: int) -> Program[None]:

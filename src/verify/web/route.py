@@ -5,10 +5,10 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Auth: TypeAlias = Literal[
-    "none", "agency", "operator", "any", "optional", "employer", "holder", "holder-cookie"
+    "none", "agency", "operator", "any", "optional", "employer", "key", "holder", "holder-cookie"
 ]
 """Who may come: nobody asked; an agency's key; an operator's; either; a key changes the answer; an
-employer's; a holder's session; the same in a cookie, for pages."""
+employer's; any API key; a holder's session; the same in a cookie, for pages."""
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -41,13 +41,16 @@ values ($1, $2, $3, $4, $5, $6, null)
 update credential set revoked_at = $2 where id = $1
 
 -- name: find_credential
-select id, role, agency, name, secret_hash, created_at, revoked_at from credential where id = $1
+select id, role, agency, name, secret_hash, created_at, revoked_at, rotations, old_hash, old_until
+from credential where id = $1
 
 -- name: find_credentials
-select id, role, agency, name, secret_hash, created_at, revoked_at from credential where id in {texts $1}
+select id, role, agency, name, secret_hash, created_at, revoked_at, rotations, old_hash, old_until
+from credential where id in {texts $1}
 
 -- name: list_credentials
-select id, role, agency, name, secret_hash, created_at, revoked_at from credential order by created_at, id
+select id, role, agency, name, secret_hash, created_at, revoked_at, rotations, old_hash, old_until
+from credential order by created_at, id
 
 -- name: insert_signing_key
 insert into signing_key (kid, owner, owner_zh, owner_en, purpose, alg, key_bytes, certificate, state, created_at,

@@ -13,7 +13,7 @@ from verify.web.office.access import Admitted, admit_operator, read_json, reques
 from verify.web.office.administration import CredentialRequest
 from verify.web.office.desk import OfficeHalf, location
 from verify.web.route import Answer, Body, Parameter, Route
-from verify.web.schemas import INSTANT, listed, maybe, record, ref, text
+from verify.web.schemas import INSTANT, INTEGER, listed, maybe, record, ref, text
 
 ADMINISTRATION_ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -22,9 +22,10 @@ ADMINISTRATION_ROUTES: Final[tuple[Route, ...]] = (
         answers={200: Answer("Oldest first.", schema=ref("Employers"))},
         components={
             "Employer": record(
-                ("id", "name", "created_at", "revoked_at"),
+                ("id", "name", "created_at", "revoked_at", "rotations", "old_until"),
                 {"secret": text("The API key itself, shown once.")},
-                id=text(), name=text(), created_at=INSTANT, revoked_at=maybe(INSTANT),
+                id=text(), name=text(), created_at=INSTANT, revoked_at=maybe(INSTANT), rotations=INTEGER,
+                old_until=maybe(INSTANT),
             ),
             "Employers": listed("employers", ref("Employer")),
         },
@@ -97,4 +98,7 @@ async def _found(caller: Admitted, employer: str) -> Credential:
 
 
 def _view(one: Credential) -> dict[str, Any]:
-    return {"id": one.id, "name": one.name, "created_at": one.created_at, "revoked_at": one.revoked_at}
+    return {
+        "id": one.id, "name": one.name, "created_at": one.created_at, "revoked_at": one.revoked_at,
+        "rotations": one.rotations, "old_until": one.old_until,
+    }  # fmt: skip

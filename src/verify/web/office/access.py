@@ -48,12 +48,18 @@ async def authenticated(half: OfficeHalf, scope: Scope) -> tuple[OfficeHouse, Cr
 
     Raises Unauthenticated without a valid key (also with more than one header), Unavailable.
     """
+    came = bearer(scope)
+    desk = half.opening.now()
+    return desk, await desk.office.credentials.authenticate(came)
+
+
+def bearer(scope: Scope) -> str:
+    """What came as `Authorization: Bearer`. Raises Unauthenticated for none, for more than one, for anything else."""
     values = [value for key, value in scope["headers"] if key == b"authorization"]
     match = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
     if match is None:
         raise Unauthenticated
-    desk = half.opening.now()
-    return desk, await desk.office.credentials.authenticate(match[1].decode())
+    return match[1].decode()
 
 
 async def admit(half: OfficeHalf, scope: Scope) -> Admitted:
@@ -118,4 +124,9 @@ async def read_json(
 
 def request_tag(caller: Admitted, method: str, path: str, body: bytes) -> bytes:
     """The keyed digest that the ledger keeps of a request (L4)."""
-    return caller.desk.data_keys.request_tag(b"\n".join((method.encode(), path.encode(), body)))
+    return request_digest(caller.desk, method, path, body)
+
+
+def request_digest(desk: OfficeHouse, method: str, path: str, body: bytes) -> bytes:
+    """The same for whoever the office does not know as a caller."""
+    return desk.data_keys.request_tag(b"\n".join((method.encode(), path.encode(), body)))

@@ -201,7 +201,8 @@ def credential_view(one: Credential) -> dict[str, Any]:
     """An API key without its secret, which nobody has."""
     return {
         "id": one.id, "role": one.role, "agency": one.agency, "name": one.name,
-        "created_at": one.created_at, "revoked_at": one.revoked_at,
+        "created_at": one.created_at, "revoked_at": one.revoked_at, "rotations": one.rotations,
+        "old_until": one.old_until,
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from verify.web.office.certificates import certificate_handlers
 from verify.web.office.changes import change_handlers, revocation_handlers
 from verify.web.office.desk import OfficeHalf
 from verify.web.office.documents import document_handlers
+from verify.web.office.rotation import ROTATION_ROUTES, RotationRequest, rotation_handlers
 from verify.web.office.routes import OFFICE_ROUTES
 from verify.web.opening import Derived, Opening
 from verify.web.public.half import PublicHalf, utc_now
@@ -51,6 +52,7 @@ BODIES: Final[dict[str, type]] = {
     "KeyRequest": administration.KeyRequest,
     "CompromiseRequest": administration.CompromiseRequest,
     "CredentialRequest": administration.CredentialRequest,
+    "RotationRequest": RotationRequest,
 }
 
 
@@ -77,6 +79,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *agency_handlers(half),
         *key_handlers(half),
         *credential_handlers(half),
+        *rotation_handlers(half),
         *employer_handlers(half),
         *holder_handlers(half),
         *holder_page_handlers(half),
@@ -86,6 +89,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         handlers,
         (
             *OFFICE_ROUTES,
+            *ROTATION_ROUTES,
             *EMPLOYER_ROUTES,
             *ADMINISTRATION_ROUTES,
             *HOLDER_ROUTES,

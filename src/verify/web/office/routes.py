@@ -80,10 +80,10 @@ OFFICE_COMPONENTS: Final[dict[str, dict[str, Any]]] = {
     ),
     "Keys": listed("keys", ref("Key")),
     "Credential": record(
-        ("id", "role", "agency", "name", "created_at", "revoked_at"),
+        ("id", "role", "agency", "name", "created_at", "revoked_at", "rotations", "old_until"),
         {"secret": text("Shown once.")},
         id=text(), role=text(), agency=maybe(text()), name=text(), created_at=INSTANT,
-        revoked_at=maybe(INSTANT),
+        revoked_at=maybe(INSTANT), rotations=INTEGER, old_until=maybe(INSTANT),
     ),
     "Credentials": listed("credentials", ref("Credential")),
 }  # fmt: skip

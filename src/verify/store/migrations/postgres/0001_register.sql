@@ -53,10 +53,14 @@ create table credential (
   role        text not null check (role in ('agency', 'operator', 'employer')),
   agency      text collate "C" references agency (code),
   name        text not null,
-  secret_hash bytea not null,
+  secret_hash bytea not null,         -- empty when a restore lost the secret
   created_at  bigint not null,
   revoked_at  bigint,
-  check ((role = 'agency') = (agency is not null))
+  rotations   bigint not null default 0,  -- how often the secret was exchanged
+  old_hash    bytea,                  -- of the secret before, which counts until then
+  old_until   bigint,
+  check ((role = 'agency') = (agency is not null)),
+  check ((old_hash is null) = (old_until is null))
 );
 
 create table signing_key (

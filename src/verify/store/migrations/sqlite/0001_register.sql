@@ -66,10 +66,14 @@ create table credential (
   role        text not null check (role in ('agency', 'operator', 'employer')),
   agency      text references agency (code),
   name        text not null,
-  secret_hash blob not null,
+  secret_hash blob not null,         -- empty when a restore lost the secret
   created_at  integer not null,
   revoked_at  integer,
-  check ((role = 'agency') = (agency is not null))
+  rotations   integer not null default 0,  -- how often the secret was exchanged
+  old_hash    blob,                  -- of the secret before, which counts until then
+  old_until   integer,
+  check ((role = 'agency') = (agency is not null)),
+  check ((old_hash is null) = (old_until is null))
 ) strict, without rowid;
 
 create table signing_key (
