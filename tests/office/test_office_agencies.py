@@ -40,6 +40,15 @@ async def test_everything_wrong_with_an_agency_is_told_at_once(office: Office) -
     assert {pointer for pointer, _ in _codes(caught)} == {"/code", "/name_zh", "/contact"}
 
 
+async def test_a_name_that_no_certificate_could_show_is_refused_before_the_first_certificate(
+    office: Office,
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        await office.agencies.add(SOCIAL, name_zh="岭南\U00013000中心", name_en="Centre \ue000", actor="t")
+    assert _codes(caught) == {("/name_zh", "unprintable"), ("/name_en", "unprintable")}
+    assert "U+13000" in caught.value.faults[0].detail.en
+
+
 async def test_the_same_agency_is_registered_once(office: Office) -> None:
     await office.agencies.add(SOCIAL, name_zh="甲", actor="t")
     with pytest.raises(Conflict):

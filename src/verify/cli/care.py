@@ -153,6 +153,7 @@ def _put_restored(restored: Restored) -> None:
 _OTHERS: dict[str, str] = {
     EventKind.CREDENTIAL_ROTATED: "API keys whose new secret is lost: exchange it again (verify credential rotate)",
     EventKind.DOCUMENT_KEPT: "files made since: they are made anew when asked for",
+    EventKind.STAND_IN_FILED: "pictures of rare characters that are lost: their agencies file them again",
     EventKind.BATCH_RECEIVED: "lost uploads: their agencies send them again",
     EventKind.REVOCATION_PROPOSED: "lost proposals: propose again",
     EventKind.CHECK_RECEIVED: "lost lists of employers: they send them again",

@@ -15,6 +15,7 @@ from verify.cli import (
     keys,
     recovery,
     setup,
+    stand_in,
     template,
     witness,
 )
@@ -52,6 +53,7 @@ for command in (
     case.case,
     case.imitation,
     document.document,
+    stand_in.stand_in,
     template.template,
     template.overprint,
     ask.lookup,

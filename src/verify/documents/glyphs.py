@@ -13,7 +13,7 @@ from typing import Final
 
 from pylopdf_fonts_zh_cn import serif_path
 
-from verify.errors import BadDocument, Words
+from verify.errors import BadDocument, Fault, Words
 
 BUNDLED_FONT: Final = serif_path()
 """Noto Serif SC (OFL): all 8 105 characters of 通用规范汉字表, URO, most of Extension A, some of B to F."""
@@ -118,6 +118,19 @@ def _format_4(font: bytes, at: int) -> list[tuple[int, int]]:
 def describe(mark: str) -> str:
     """A character with its code point, as people and operators can look it up: `𪚥 (U+2A6A5)`."""
     return f"{mark} (U+{ord(mark):04X})" if mark.isprintable() else f"U+{ord(mark):04X}"
+
+
+def glyph_faults(pointer: str, text: str | None) -> list[Fault]:
+    """The fault of a field whose text cannot be printed, for intake; none when it prints."""
+    absent = missing_glyphs(text) if text else []
+    if not absent:
+        return []
+    named = "、".join(describe(mark) for mark in absent[:8])
+    what = Words(
+        f"证书字体没有以下字符，无法打印：{named}。请改用通行写法，或请运维安装扩展字库（fonts-hanazono）。",
+        f"The certificate's fonts lack {named}. Write it otherwise, or have the larger fonts installed (fonts-hanazono).",
+    )
+    return [Fault(pointer, "unprintable", what)]
 
 
 def refuse_missing(text: str, extra_fonts: Sequence[Path] | None = None) -> None:

@@ -15,7 +15,7 @@ import msgspec
 import typst
 from PIL import Image
 
-from verify.documents.glyphs import DESCRIPTIONS
+from verify.documents.glyphs import DESCRIPTIONS, missing_glyphs
 from verify.documents.picture import PictureLimits, open_picture
 from verify.errors import BadDocument, Fault, Invalid, Unreadable, Words
 
@@ -33,6 +33,8 @@ MAX_EDGE: Final = 0.0005
 LIMITS: Final = PictureLimits(
     max_bytes=256 * 1024, max_png_pixels=4_000_000, max_jpeg_pixels=1, wanted_side=1_000
 )
+_PARTS: Final = {"\u2ff2": 3, "\u2ff3": 3, "\u2ffe": 1, "\u2fff": 1, "\u303e": 1}
+"""Parts of description characters that do not take two."""
 _PNG_MAGIC: Final = b"\x89PNG"
 _PATH: Final = re.compile(r'<path d="([MmLlHhVvCcSsQqTtAaZz0-9eE.,+\-\s]{1,65536})"\s*/>')
 _SVG: Final = re.compile(
@@ -68,6 +70,29 @@ class Glyph(msgspec.Struct, frozen=True):
     dots: list[int]
     """The PNG's bytes; empty for an SVG."""
     alt: str
+
+
+def marks_in(text: str) -> list[str]:
+    """What of `text` needs a stand-in, each once, in order: whole description sequences, and characters without a glyph."""
+    found: list[str] = []
+    at = 0
+    while at < len(text):
+        end = _sequence_end(text, at) if text[at] in DESCRIPTIONS else at + 1
+        mark = text[at:end]
+        if len(mark) > 1 or missing_glyphs(mark):
+            found.append(mark)
+        at = end
+    return list(dict.fromkeys(found))
+
+
+def _sequence_end(text: str, at: int) -> int:
+    """Where the description sequence that begins at `at` ends: each operator takes its one to three parts (Unicode
+    chapter 18.2). A broken one ends with the text."""
+    wanted = 1
+    while wanted and at < len(text):
+        wanted += _PARTS.get(text[at], 2) - 1 if text[at] in DESCRIPTIONS else -1
+        at += 1
+    return at
 
 
 def is_placeholder(mark: str) -> bool:

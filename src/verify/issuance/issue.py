@@ -20,6 +20,7 @@ from verify.issuance.caller import check_key
 from verify.issuance.drafting import abandonment, make_draft, recorded, request_digest
 from verify.issuance.printable import require_printable
 from verify.issuance.signing import Fresh, Signers, require_in_window, sign_copies
+from verify.issuance.stand_ins import StandIns
 from verify.proof.public import PublicKey
 from verify.proof.sealing import DataKeys
 from verify.store.certificates import (
@@ -118,6 +119,7 @@ class Issuance:
         self.public_url = public_url
         self.now = now
         self.random = random
+        self.stand_ins = StandIns(store, data_keys=data_keys, now=now, random=random)
         self._gather: Gather[tuple[str, str], Row, Issued] = Gather(self._issue_gathered, limit=CHUNK)
 
     async def issue(self, agency: str, request: IssueRequest, key: str, actor: str) -> Issued:
@@ -214,7 +216,7 @@ class Issuance:
                 checked = check_request(
                     rows[i].request, agency=around.agency, filings=around.filings, today=today
                 )
-                require_printable(checked, around.agency)
+                await require_printable(checked, around.agency, self.stand_ins)
                 photo = await take_photo(checked)
                 if key is None:
                     assert no_key is not None

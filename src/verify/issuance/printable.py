@@ -1,21 +1,25 @@
 """Characters that no certificate could show are refused when it is asked for, not when it is printed."""
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from verify.certificate.record import Agency
 from verify.certificate.request import Checked
-from verify.documents.glyphs import describe, missing_glyphs
+from verify.documents.glyphs import describe, glyph_faults
+from verify.documents.standin import marks_in
 from verify.errors import Fault, Invalid, Words
+from verify.issuance.stand_ins import StandIns
 
 _PRINTS: Final[set[str]] = set()
 """Characters known to print: whole texts are held against it in a fifth of a microsecond. Bounded by Unicode."""
 
 
-def require_printable(checked: Checked, agency: Agency) -> None:
-    """Pass if everything that the page will say can be printed. About 1 µs.
+async def require_printable(checked: Checked, agency: Agency, stand_ins: StandIns) -> None:
+    """Pass if everything that the page will say can be printed, the name with the pictures that were accepted for it.
+    About 1 µs; the register is asked only about a name that needs a picture.
 
-    Raises Invalid naming field, character and code point. Lengths need no check here: what the rules let through
-    fits its place (documents/README.md).
+    Raises Invalid naming field, character and code point, and how a picture is filed. Lengths need no check here:
+    what the rules let through fits its place (documents/README.md).
     """
     face = checked.face
     texts = (
@@ -24,24 +28,35 @@ def require_printable(checked: Checked, agency: Agency) -> None:
     )  # fmt: skip
     if all(text is None or _PRINTS.issuperset(text) for text in texts):
         return
+    served = [one.mark for one in await stand_ins.serving(agency.code, checked.holder.name)]
+    faults = list(_name_fault(checked.holder.name, served, agency.code))
     pointers = (
-        "/holder/name", "/occupation/name", "/work_type", "/remark", "/blank_serial", "/agency/name_zh",
-        "/agency/name_en",
+        "/occupation/name", "/work_type", "/remark", "/blank_serial", "/agency/name_zh", "/agency/name_en",
     )  # fmt: skip
-    faults = [fault for at, text in zip(pointers, texts, strict=True) if text and (fault := _fault(at, text))]
+    for pointer, text in zip(pointers, texts[1:], strict=True):
+        found = glyph_faults(pointer, text)
+        faults += found
+        _PRINTS.update(() if found else text or ())
     if faults:
-        raise Invalid(faults=faults)
+        raise Invalid(faults[0].detail, faults=faults)
 
 
-def _fault(pointer: str, text: str) -> Fault | None:
-    missing = missing_glyphs(text)
-    _PRINTS.update(set(text).difference(missing))
-    if not missing:
-        return None
-    named = "、".join(describe(mark) for mark in missing[:8])
+def _name_fault(name: str, served: Collection[str], agency: str) -> Sequence[Fault]:
+    marks = marks_in(name)
+    _PRINTS.update(set(name).difference("".join(marks)))
+    lacking = [mark for mark in marks if mark not in served]
+    if not lacking:
+        return ()
+    named = "、".join(describe(mark) if len(mark) == 1 else mark for mark in lacking[:8])
+    mark = lacking[0]
     what = Words(
-        f"证书字体没有以下字符，无法打印：{named}。请运维安装扩展字库，或提供该字的字形图片及证明材料。",
-        f"The certificate's fonts lack {named}. Install the larger fonts, or bring a picture of the character with "
-        "evidence to stand in for it.",
+        f"证书字体没有姓名中的以下字符：{named}。请为每个字提交白底黑字的字形图片及证明（证件照片）："
+        f"POST /api/v1/agencies/{agency}/stand-ins（multipart：character、picture、evidence、note），"
+        f"或 verify stand-in file {agency} {mark} --picture 字形.png --evidence 证件.jpg --note 说明；"
+        "运营方受理后重新提交本申请。运维也可安装扩展字库（fonts-hanazono）。",
+        f"The certificate's fonts lack {named} of the name. File a picture of each, black on white, with evidence (a photo "
+        f"of the document): POST /api/v1/agencies/{agency}/stand-ins (multipart: character, picture, evidence, note), or "
+        f"verify stand-in file {agency} {mark} --picture glyph.png --evidence document.jpg --note TEXT; send this request "
+        "again once the operator has accepted it. Or have the larger fonts installed (fonts-hanazono).",
     )
-    return Fault(pointer, "unprintable", what)
+    return (Fault("/holder/name", "unprintable", what),)

@@ -192,7 +192,7 @@ class Reissues:
             filings=(*around.filings, _as_filed(certificate.face)),
             today=desk.now().astimezone(CHINA).date(),
         )
-        require_printable(checked, around.agency)
+        await require_printable(checked, around.agency, desk.stand_ins)
         plan = msgspec.structs.replace(plan, checked=checked)
         _check_number(plan, request)
         if plan.new_number:

@@ -31,6 +31,7 @@ from verify.errors import Conflict, NotFound, Words
 from verify.issuance.caller import Caller
 from verify.issuance.change import unseal_note
 from verify.issuance.drafting import photo_place
+from verify.issuance.stand_ins import StandIns
 from verify.proof.digits import encode_digits
 from verify.proof.sealing import DataKeys
 from verify.store.certificates import IssuedCopy, read_issued
@@ -109,6 +110,7 @@ class Views:
         self._data_keys = data_keys
         self._public_url = public_url
         self._now = now
+        self._stand_ins = StandIns(store, data_keys=data_keys, now=now)
 
     async def show(self, number: str, caller: Caller) -> View:
         """One certificate. Raises Invalid for what is no number, NotFound for another agency's and unknown ones."""
@@ -161,6 +163,8 @@ class Views:
             raise no_new_paper(certificate.status)
         issued = signed[number, copy.number]
         sheet = self._sheet(certificate, copy, issued, agency, photo)
+        pictures = await self._stand_ins.serving(agency.code, sheet.name)
+        sheet = msgspec.structs.replace(sheet, stand_ins=pictures) if pictures else sheet
         return sheet, unseal_credential(self._data_keys, number, copy.number, issued.credential)
 
     def _sheet(

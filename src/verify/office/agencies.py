@@ -13,6 +13,7 @@ from verify.certificate.occupation import NO_WORK_TYPE, parse_occupation, parse_
 from verify.certificate.reason import REASONS, Role, Scope
 from verify.certificate.record import Agency, AgencyState, Filing, Kind, Level
 from verify.certificate.text import free_text, invalid
+from verify.documents.glyphs import glyph_faults
 from verify.errors import Fault, Invalid, NotFound, Words
 from verify.store import register
 from verify.store.contract import Program, Store
@@ -71,6 +72,11 @@ class Agencies:
         zh = free_text(name_zh, "/name_zh", MAX_NAME, faults)
         en = free_text(name_en, "/name_en", MAX_NAME, faults) or ""
         where = free_text(contact, "/contact", MAX_CONTACT, faults)
+        for pointer, name in (
+            ("/name_zh", zh),
+            ("/name_en", en),
+        ):  # printed on every certificate, and in the seal
+            faults += glyph_faults(pointer, name)
         if zh is None:
             what = Words("缺少机构的备案名称。", "The agency's filed name is missing.")
             faults.append(Fault("/name_zh", "name-missing", what))

@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     COPY_ISSUED = "copy-issued"
     ABANDONED = "abandoned"
     DOCUMENT_KEPT = "document-kept"
+    STAND_IN_FILED = "stand-in-filed"
+    STAND_IN_DECIDED = "stand-in-decided"
     DOCUMENT_RENEWED = "document-renewed"
     """An archive timestamp was appended to a kept file."""
     SUSPENDED = "suspended"

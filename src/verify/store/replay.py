@@ -179,6 +179,11 @@ class _Replay:
                 self.changes += 1
             case EventKind.RECEIPT_GIVEN:
                 yield from self._receipt(event, data)
+            case EventKind.STAND_IN_DECIDED:
+                yield from run("decide_stand_in", data["id"], data["state"], event.actor, event.at)
+                self.changes += 1
+            case EventKind.STAND_IN_FILED:
+                self._note(event, data["id"])
             case EventKind.REVOCATION_PROPOSED | EventKind.BATCH_RECEIVED | EventKind.CHECK_RECEIVED:
                 self._note(event, data["id"])
             case EventKind.SHARE_MADE | EventKind.WEBHOOK_CHANGED:

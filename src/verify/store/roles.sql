@@ -13,7 +13,7 @@ grant usage on schema public to verify_office, verify_public;
 grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, revocation_list, counter, certificate, copy,
-  photo, document, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
+  photo, document, stand_in, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
   employer_check, employer_check_row, receipt, checked, share, unlisted, visit,
   case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty, lost
 to verify_office;
@@ -27,6 +27,7 @@ grant delete on
 to verify_office;
 grant update (beat) on heartbeat to verify_office;
 grant update (due_at) on document to verify_office;
+grant update (state, decided_by, decided_at) on stand_in to verify_office;
 grant update (made_at, document) on revocation_list to verify_office;
 grant insert, update on pulse to verify_office;
 

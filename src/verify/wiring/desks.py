@@ -34,6 +34,7 @@ from verify.issuance.papers import Papers
 from verify.issuance.reissue import Reissues
 from verify.issuance.revocation import Revocations
 from verify.issuance.signing import SignersInUse
+from verify.issuance.stand_ins import StandIns
 from verify.issuance.view import Views
 from verify.office.office import Office, open_office
 from verify.office.trust import statement_in_use
@@ -61,6 +62,7 @@ class OfficeHouse(House, frozen=True):
     views: Views
     papers: Papers
     archive: Archive
+    stand_ins: StandIns
     press: PressRoom
     receipts: Receipts
     receipt_papers: ReceiptPapers
@@ -185,6 +187,7 @@ def _furnish(house: House, now: Callable[[], dt.datetime], random: Callable[[int
         views=views,
         papers=papers,
         archive=archive,
+        stand_ins=issuance.stand_ins,
         press=press,
         receipts=Receipts(store, house.lookup, house.checker, operator, **asking),
         receipt_papers=ReceiptPapers(store, operator, press, public_url=public_url),

@@ -31,6 +31,7 @@ from verify.web.office.desk import OfficeHalf
 from verify.web.office.documents import document_handlers
 from verify.web.office.rotation import ROTATION_ROUTES, RotationRequest, rotation_handlers
 from verify.web.office.routes import OFFICE_ROUTES
+from verify.web.office.stand_ins import STAND_IN_ROUTES, StandInDecision, stand_in_handlers
 from verify.web.opening import Derived, Opening
 from verify.web.public.half import PublicHalf, utc_now
 from verify.web.route import Route
@@ -52,6 +53,7 @@ BODIES: Final[dict[str, type]] = {
     "KeyRequest": administration.KeyRequest,
     "CompromiseRequest": administration.CompromiseRequest,
     "CredentialRequest": administration.CredentialRequest,
+    "StandInDecision": StandInDecision,
     "RotationRequest": RotationRequest,
 }
 
@@ -79,6 +81,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         *agency_handlers(half),
         *key_handlers(half),
         *credential_handlers(half),
+        *stand_in_handlers(half),
         *rotation_handlers(half),
         *employer_handlers(half),
         *holder_handlers(half),
@@ -89,6 +92,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
         handlers,
         (
             *OFFICE_ROUTES,
+            *STAND_IN_ROUTES,
             *ROTATION_ROUTES,
             *EMPLOYER_ROUTES,
             *ADMINISTRATION_ROUTES,

@@ -20,6 +20,7 @@ from verify.certificate.status import Verdict
 from verify.documents.brought import FIELDS, Brought, look_at
 from verify.documents.qr import read_qr
 from verify.documents.sheet import WORDING
+from verify.documents.standin import marks_in
 from verify.errors import Fault, Invalid, Unreadable, VerifyError, Words
 from verify.lookup.check import UNPROVEN, Check, Outcome, Report, check_offline
 from verify.lookup.presented import Presented, parse_presented
@@ -372,11 +373,13 @@ def _is(text: str) -> Callable[[str], bool]:
 
 
 def _is_name(name: str) -> Callable[[str], bool]:
-    """A token cuts a long name and marks the place."""
+    """A token cuts a long name and marks the place; a character that stands there as a picture leaves no text."""
+    squeezed = "".join(name.split())
+    spellings = {squeezed, reduce(lambda text, mark: text.replace(mark, ""), marks_in(squeezed), squeezed)}
     if not name.endswith(ELLIPSIS):
-        return _is(name)
-    begin = "".join(name[:-1].split())
-    return lambda seen: seen.startswith(begin)
+        return lambda seen: seen in spellings
+    begins = tuple(spelling.removesuffix(ELLIPSIS) for spelling in spellings)
+    return lambda seen: seen.startswith(begins)
 
 
 def _not_signed(field: str) -> Words:

@@ -177,6 +177,21 @@ create table document (                 -- the file of a copy, as it was first m
 );
 create index document_due on document (due_at) where due_at is not null;
 
+create table stand_in (                 -- the picture of a character that no font has
+  id         text collate "C" primary key,
+  agency     text collate "C" not null references agency (code),
+  tag        bytea  not null,           -- keyed digest of agency and character
+  sealed     bytea  not null,           -- character, picture, evidence, note
+  state      text   not null check (state in ('waiting', 'accepted', 'refused')),
+  filed_by   text   not null,
+  filed_at   bigint not null,
+  decided_by text,
+  decided_at bigint,
+  check ((state = 'waiting') = (decided_by is null))
+);
+create index stand_in_by_agency on stand_in (agency, filed_at);
+create unique index stand_in_once on stand_in (agency, tag) where state <> 'refused';
+
 create table finder (                   -- keyed blind index: who may be found by what
   tag    bytea not null,
   number text collate "C" not null references certificate (number),
@@ -456,6 +471,11 @@ create trigger certificate_arrows before update on certificate
   for each row execute function refuse_certificate();
 create trigger document_is_kept before update of number, copy, kind, part, sealed, digest on document
   for each row execute function refuse('a kept file is not changed');
+create trigger stand_in_arrows before update on stand_in
+  for each row when (old.state = 'refused' or new.state = 'waiting' or new.sealed <> old.sealed or new.tag <> old.tag)
+  execute function refuse('a stand-in does not change');
+create trigger stand_in_stays before delete on stand_in
+  for each row execute function refuse('a stand-in is never deleted');
 create trigger certificate_stays before delete on certificate
   for each row execute function refuse('a certificate is never deleted');
 create trigger copy_is_signed_once before update on copy

@@ -212,6 +212,26 @@ create index document_due on document (due_at) where due_at is not null;
 create trigger document_is_kept before update of number, copy, kind, part, sealed, digest on document
 begin select raise(abort, 'a kept file is not changed'); end;
 
+create table stand_in (                 -- the picture of a character that no font has
+  id         text primary key,
+  agency     text not null references agency (code),
+  tag        blob not null,             -- keyed digest of agency and character
+  sealed     blob not null,             -- character, picture, evidence, note
+  state      text not null check (state in ('waiting', 'accepted', 'refused')),
+  filed_by   text not null,
+  filed_at   integer not null,
+  decided_by text,
+  decided_at integer,
+  check ((state = 'waiting') = (decided_by is null))
+) strict;
+create index stand_in_by_agency on stand_in (agency, filed_at);
+create unique index stand_in_once on stand_in (agency, tag) where state <> 'refused';
+create trigger stand_in_arrows before update on stand_in
+when old.state = 'refused' or new.state = 'waiting' or new.sealed <> old.sealed or new.tag <> old.tag
+begin select raise(abort, 'a stand-in does not change'); end;
+create trigger stand_in_stays before delete on stand_in
+begin select raise(abort, 'a stand-in is never deleted'); end;
+
 create table finder (                   -- keyed blind index: who may be found by what
   tag    blob not null,
   number text not null references certificate (number),
