@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from verify.errors import BadDocument, BadKey, Unreadable, Words
 from verify.proof.pades_check import MAX_PDF_BYTES, PdfTimestamp, check_pdf
+from verify.proof.pades_cms import CmsSigner
 from verify.proof.public import key_id
 from verify.proof.signer import Signer
 from verify.proof.timestamp import TimestampService
@@ -55,16 +56,20 @@ async def sign_pdf(
         BadDocument: `pdf` is not a plain unsigned document, or too large.
         Unavailable, ProofFailed: the timestamp service did not answer, or not properly.
     """
-    from verify.proof.pades_increment import SigningSeam, add_signature
+    from verify.proof.pades_increment import add_signature
 
     _plain(pdf)
     point = _p256_point(certificate)
     if (signer.kid, signer.algorithm) != (key_id("ES256", point), "ES256"):
         what = Words("签名密钥与证书不符。", f"The certificate is not for key {signer.kid}.")
         raise BadKey(what, hint="verify key list")
-    seam = SigningSeam(signer, point, certificate, chain)
     return await add_signature(
-        pdf, seam, signed_at=signed_at, reason=reason, timestamp=timestamp, evidence=evidence or Evidence()
+        pdf,
+        CmsSigner(signer, point, certificate, chain),
+        signed_at=signed_at,
+        reason=reason,
+        timestamp=timestamp,
+        evidence=evidence or Evidence(),
     )
 
 

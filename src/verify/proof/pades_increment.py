@@ -8,20 +8,14 @@ Importing this module loads pyHanko (0.6 s); `pades.py` does so when the first d
 import datetime as dt
 import hashlib
 import io
-from collections.abc import Sequence
 from typing import Any
 
-from asn1crypto import algos, cms, crl, x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from asn1crypto import crl, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
-from pyhanko.sign.signers import Signer as PdfSigner
 from pyhanko.sign.signers.cms_embedder import (
     PdfCMSEmbedder,
     SigAppearanceSetup,
@@ -31,24 +25,18 @@ from pyhanko.sign.signers.cms_embedder import (
 )
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, SignatureObject
-from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.stamp import StaticStampStyle
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from verify.errors import BadDocument, BadSignature, ProofFailed, Words
+from verify.errors import BadDocument, Words
 from verify.proof.pades import Evidence
-from verify.proof.public import SIGNATURE_BYTES, load_public
-from verify.proof.signer import Signer
+from verify.proof.pades_cms import CmsSigner
 from verify.proof.timestamp import MAX_TOKEN_BYTES, TimestampService
 
 FIELD = "Issuer"
 FIELD_WORDS = Words("发证机构数字签名", "Issuer digital signature")
 ARCHIVE_FIELD = "Archive"
 ARCHIVE_WORDS = Words("存档时间戳", "Archive timestamp")
-CMS_BYTES = 2048
-"""A signature without its certificates, generously."""
-MAX_SIGNATURE_DER_BYTES = 72
 DIGEST = "sha256"
 
 _SEALED_FIELD = SigFieldSpec(
@@ -93,59 +81,9 @@ class _Increment(IncrementalPdfFileWriter):
         return generic.ArrayObject([generic.ByteStringObject(first), generic.ByteStringObject(second)])
 
 
-class SigningSeam(PdfSigner):
-    """The house's `Signer` as pyHanko calls it: raw r‖s in, DER out, every signature read back."""
-
-    def __init__(self, signer: Signer, point: bytes, certificate: bytes, chain: Sequence[bytes]) -> None:
-        """Sign with `signer`, whose public half is `point` (SEC1), under `certificate` and `chain` (DER)."""
-        super().__init__(
-            signing_cert=x509.Certificate.load(certificate),
-            cert_registry=SimpleCertificateStore.from_certs(map(x509.Certificate.load, chain)),
-            signature_mechanism=algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}),
-        )
-        self._signer = signer
-        self._point = point
-        self.room_bytes = CMS_BYTES + len(certificate) + sum(map(len, chain))
-
-    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
-        """DER ECDSA-Sig-Value over SHA-256 of `data`. Raises BadSignature when the fresh one does not verify."""
-        if dry_run:
-            return bytes(MAX_SIGNATURE_DER_BYTES)
-        signatures = await self._signer.sign([data])
-        if len(signatures) != 1 or len(signatures[0]) != SIGNATURE_BYTES:
-            raise ProofFailed(Words("签名数量不符。", "The signer answered another number of signatures."))
-        raw = signatures[0]
-        der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-        self._read_back(der, data)
-        return der
-
-    def _read_back(self, signature: bytes, data: bytes) -> None:
-        public = load_public("ES256", self._point)
-        assert isinstance(public, ec.EllipticCurvePublicKey)
-        try:
-            public.verify(signature, data, ec.ECDSA(SHA256()))
-        except InvalidSignature as error:
-            what = Words(
-                "签名回读校验失败，未予采用。", "A fresh signature did not verify and was discarded."
-            )
-            raise BadSignature(what, hint="check the key store or HSM") from error
-
-
-class _Stamper(TimeStamper):
-    """The house's timestamp service as pyHanko calls it."""
-
-    def __init__(self, service: TimestampService) -> None:
-        super().__init__()
-        self._service = service
-
-    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
-        """A checked token over `message_digest`, which is always SHA-256 here."""
-        return cms.ContentInfo.load(await self._service.stamp(message_digest))
-
-
 async def add_signature(
     pdf: bytes,
-    seam: SigningSeam,
+    signer: CmsSigner,
     *,
     signed_at: dt.datetime,
     reason: Words,
@@ -160,7 +98,7 @@ async def add_signature(
         subfilter=SigSeedSubFilter.PADES,
         timestamp=signed_at.astimezone(dt.UTC),
         reason=f"{reason.zh} {reason.en}",
-        bytes_reserved=2 * (seam.room_bytes + token_bytes),
+        bytes_reserved=2 * (signer.room_bytes + token_bytes),
     )
     permission = MDPPerm.NO_CHANGES if timestamp is None else MDPPerm.FILL_FORMS
     setup = SigObjSetup(
@@ -169,10 +107,7 @@ async def add_signature(
         SigAppearanceSetup(style=_NO_BORDER, timestamp=signed_at, name=""),
     )
     embedding, digest, output = _prepare(writer, _SEALED_FIELD, setup)
-    contents = await seam.async_sign(
-        digest, DIGEST, use_pades=True, timestamper=None if timestamp is None else _Stamper(timestamp)
-    )
-    return _fill(embedding, output, contents.dump())
+    return _fill(embedding, output, await signer.sign(digest, timestamp))
 
 
 async def add_archive_timestamp(
