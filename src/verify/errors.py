@@ -38,6 +38,8 @@ class VerifyError(Exception):
     """Something went wrong. 出现错误。"""
 
     code: ClassVar[str] = "error"
+    about: str = ""
+    """Which dependency of the service it tells of, by the name that `/readyz` uses."""
 
     def __init__(self, detail: Words | None = None, *, hint: str = "", faults: Sequence[Fault] = ()) -> None:
         """Carry `detail` for people, `hint` (the command to run) for operators, `faults` field by field."""

@@ -47,7 +47,7 @@ def test_without_a_database_the_process_lives_and_recovers_by_itself(made: Insta
     with serving(made) as server, server.client() as client:
         assert client.get("/livez").status_code == 200
         ready = client.get("/readyz")
-        assert ready.status_code == 503 and ready.json()["checks"]["store"] == "failed: not-ready"
+        assert ready.status_code == 503 and ready.json()["checks"]["database"] == "failed: not-ready"
         look_everywhere(server)
         with server.client(made.agency_key) as office:
             assert office.get("/api/v1/batches/x").status_code == 503
@@ -80,7 +80,7 @@ def broken(made: Installation) -> Iterator[Server]:
 def test_a_database_that_is_noise_answers_nothing(broken: Server) -> None:
     look_everywhere(broken)
     with broken.client() as client:
-        assert client.get("/readyz").json()["checks"]["store"].startswith("failed")
+        assert client.get("/readyz").json()["checks"]["database"].startswith("failed")
         assert client.get("/livez").status_code == 200
 
 

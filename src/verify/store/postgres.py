@@ -462,7 +462,9 @@ async def _assert_clock(connection: Any) -> None:
             f"本机时钟与数据库相差 {apart:.0f} 秒。",
             f"This clock and the database's are {apart:.0f} s apart.",
         )
-        raise NotReady(what, hint="set both by NTP: timedatectl set-ntp true")
+        error = NotReady(what, hint="set both by NTP: timedatectl set-ntp true")
+        error.about = "clock"
+        raise error
 
 
 CLOCK_S = 5.0

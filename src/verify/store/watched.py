@@ -77,12 +77,12 @@ class WatchedStore:
 
     async def read(self, program: Callable[[], Program[T]], *, snapshot: bool = True) -> T:
         """See `contract.Store`. Raises Unavailable while the register is not what the witness noted."""
-        self._assert_true()
+        self.assert_true()
         return await self._store.read(program, snapshot=snapshot)
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
         """See `contract.Store`; acknowledged when the journal holds it too."""
-        self._assert_true()
+        self.assert_true()
         if self._book is None:
             return await self._store.write(program)
         seen: list[Link] = []
@@ -141,7 +141,8 @@ class WatchedStore:
             await asyncio.to_thread(witness.note, head)
             self._noted = head.seq
 
-    def _assert_true(self) -> None:
+    def assert_true(self) -> None:
+        """Raises Unavailable while the register is not what the witness noted."""
         if self._refusal is not None:
             raise Unavailable(self._refusal.detail, hint=self._refusal.hint)
 
@@ -151,7 +152,7 @@ class _WatchedNow(WatchedStore):
 
     def read_now(self, program: Callable[[], Program[T]]) -> T:
         """See `SqliteStore.read_now`."""
-        self._assert_true()
+        self.assert_true()
         assert isinstance(self._store, _ReadsNow)
         return self._store.read_now(program)
 

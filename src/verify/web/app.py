@@ -116,10 +116,8 @@ def build_app(settings: Settings, role: Role) -> App:
 
 
 def _public_desk(house: House) -> PublicDesk:
-    shared = house.shared
-    redis_answers = None if shared is None else shared.link.answers
     challenges = Challenges(house.data_keys.challenge_tag, now=time.time)
-    return PublicDesk(house.store, house.lookup, house.budgets, house.checker, challenges, redis_answers)
+    return PublicDesk(house.store, house.lookup, house.budgets, house.checker, challenges, house.probes())
 
 
 def _links(house: House) -> Links:

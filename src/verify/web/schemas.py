@@ -169,7 +169,9 @@ COMPONENTS: Final = MappingProxyType(
         "Filings": listed("filings", ref("Filing")),
         "Live": record(("alive",), alive={"const": True}),
         "Ready": record(
-            ("ready", "checks"), ready=TRUTH, checks={"type": "object", "additionalProperties": text()}
+            ("ready", "checks", "words"), ready=TRUTH,
+            checks={"type": "object", "additionalProperties": text(example="failed: store-failed")},
+            words={"type": "object", "additionalProperties": ref("Words")},
         ),
         "SignedList": {
             "type": "object", "description": "A flattened JWS (RFC 7515 §7.2.2) by the root key.",

@@ -43,8 +43,10 @@ from verify.proof.public import KeyState, PublicKey
 from verify.proof.signer import Signer, SoftSigner, sign_and_read_back
 from verify.store import register
 from verify.store.contract import Store
-from verify.wiring.house import House, close_quietly, open_public, passphrase, utc_now
+from verify.wiring.house import House, about, close_quietly, open_public, passphrase, utc_now
+from verify.wiring.key_probe import KeysReady
 from verify.wiring.press import PressRoom
+from verify.wiring.probes import Probe
 from verify.wiring.settings import Role
 from verify.wiring.timestamp import http_get, open_timestamp
 from verify.wiring.webhook import WebhookPost
@@ -78,6 +80,10 @@ class OfficeHouse(House, frozen=True):
     desk: Desk
     queue: Queue
     imitations: Imitations
+
+    def probes(self) -> dict[str, Probe]:
+        """See `House.probes`; and the key files."""
+        return super().probes() | {"keys": KeysReady(self.settings.keys_dir, self.store, self.office.keys.check)}
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
@@ -139,7 +145,8 @@ async def open_office_house(
     try:
         opened = _furnish(house, now, random)
         if keys_checked:
-            await _make_ready(opened)
+            with about("keys"):
+                await _make_ready(opened)
         return opened
     except BaseException:
         await close_quietly(house)

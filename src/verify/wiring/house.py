@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from verify.config import Settings
-from verify.errors import BadSettings, LedgerBroken, NotReady, VerifyError, Words
+from verify.errors import BadSettings, LedgerBroken, NotReady, StoreFailed, VerifyError, Words
 from verify.lookup.budget import Budgets
 from verify.lookup.check import Checker
 from verify.lookup.far import FarCache
@@ -23,8 +23,9 @@ from verify.proof.sealing import DataKeys
 from verify.store.contract import Program, Store, run
 from verify.store.postgres import migrate_postgres, open_postgres
 from verify.store.sqlite import SqliteStore, migrate_sqlite
+from verify.wiring.probes import Probe, clock_agrees, database_answers, witness_agrees
 from verify.wiring.settings import Role, sqlite_path
-from verify.wiring.watch import watch_store
+from verify.wiring.watch import find_witness, watch_store
 
 POSTGRES = ("postgresql://", "postgres://")
 LAST_ROWS = 1000
@@ -56,6 +57,19 @@ class House(msgspec.Struct, frozen=True):
     checker: Checker
     shared: Shared | None
 
+    def probes(self) -> dict[str, Probe]:
+        """What `/readyz` asks, by the name of the dependency; what this installation does not have is not asked."""
+        store = self.store
+        asked: dict[str, Probe] = {
+            "database": lambda: database_answers(store),
+            "clock": lambda: clock_agrees(store),
+        }
+        if (witness := find_witness(self.settings)) is not None:
+            asked["witness"] = lambda: witness_agrees(store, witness)
+        if self.shared is not None:
+            asked["redis"] = self.shared.link.answers
+        return asked
+
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
         await self.lookup.close()
@@ -74,13 +88,17 @@ async def open_public(
 ) -> House:
     """The half that needs no signing key. Raises as `opening.open_house`."""
     # 1. The database, which refuses to open unless its own settings are right.
-    store = await open_store(settings.database_url, read_only=read_only)
+    with about("database"):
+        store = await open_store(settings.database_url, read_only=read_only)
     try:
         # 2. The end of the ledger is whole, and no restored backup's: the witness knows how far it had come.
-        await store.read(check_ledger_end)
-        store = await watch_store(store, settings, writes=not read_only)
+        with about("database"):
+            await store.read(check_ledger_end)
+        with about("witness"):
+            store = await watch_store(store, settings, writes=not read_only)
         # 3. The data keys: without them nobody can be found and nothing unsealed.
-        data_keys = await asyncio.to_thread(_data_keys, settings)
+        with about("keys"):
+            data_keys = await asyncio.to_thread(_data_keys, settings)
         # 4. Redis, if there is to be one: a link that connects by itself, now or later.
         shared = _open_shared(settings, data_keys)
         # 5. The desks.
@@ -142,6 +160,16 @@ async def migrate(url: str) -> int:
     if url.startswith(POSTGRES):
         return await migrate_postgres(url)
     return await asyncio.to_thread(migrate_sqlite, sqlite_path(url))
+
+
+@contextlib.contextmanager
+def about(dependency: str) -> Iterator[None]:
+    """What fails here tells of this dependency, unless it knows better: `/readyz` names it."""
+    try:
+        yield
+    except VerifyError as error:
+        error.about = error.about or ("database" if isinstance(error, StoreFailed) else dependency)
+        raise
 
 
 async def close_quietly(house: House) -> None:

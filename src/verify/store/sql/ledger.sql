@@ -38,3 +38,9 @@ select seq, kind, number, scope, body, hash from event where seq > cast($1 as bi
 -- name: read_history
 select e.seq, e.body, n.sealed from event e left join event_note n on n.seq = e.seq
 where e.number = $1 order by e.seq
+
+-- name: read_clock
+select unixepoch('subsec')
+
+-- postgres: read_clock
+select extract(epoch from clock_timestamp())::float8

@@ -1,7 +1,7 @@
 """What every public door shares: the opened desk, the finished header lists, limits, and how errors are told."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -32,8 +32,8 @@ class PublicDesk(msgspec.Struct, frozen=True):
     budgets: Budgets
     checker: Checker
     challenges: Challenges
-    redis_answers: Callable[[], Awaitable[bool]] | None = None
-    """Whether Redis answers now; None where there is to be none."""
+    probes: Mapping[str, Callable[[], Awaitable[bool]]] = {}
+    """What `/readyz` asks, by the name of the dependency; see `wiring.probes.Probe`."""
 
 
 class PublicHalf:
