@@ -40,6 +40,12 @@ COPY_FROM = 8
 STATEMENT_MS = 15_000
 LOCK_MS = 10_000
 IDLE_MS = 30_000
+WRITER_IDLE_MS = 5_000
+"""Between two statements of a program that writes pass milliseconds. A machine that vanished in the middle of one
+holds the ledger head, and with it every writer, until the server gives it up; others wait `LOCK_MS` at most."""
+KEEPALIVE_S = (10, 5, 3)
+"""When the server asks a silent connection whether anybody is there, how often again, and how many times: one whose
+end never arrived would else stand for hours."""
 READERS = 4
 """Reading connections of one process; look-ups are batched, so few are busy at a time."""
 
@@ -385,7 +391,7 @@ def _read_seq() -> Program[int]:
 async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of the service, to a server that keeps the promises. Raises NotReady, or what BROKEN lists."""
     connection = await connect_primary(
-        dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session() | _BY_KEY
+        dsn, timeout=5, command_timeout=STATEMENT_MS / 1000, server_settings=_session() | _BY_KEY | _WRITING
     )
     try:
         await _assert_ready(connection)
@@ -401,14 +407,21 @@ async def _as_it_is(_: object) -> None:
 
 
 def _session() -> dict[str, str]:
+    idle_s, interval_s, count = KEEPALIVE_S
     return {
         "application_name": "verify",
         "statement_timeout": str(STATEMENT_MS),
         "lock_timeout": str(LOCK_MS),
         "idle_in_transaction_session_timeout": str(IDLE_MS),
+        "tcp_keepalives_idle": str(idle_s),
+        "tcp_keepalives_interval": str(interval_s),
+        "tcp_keepalives_count": str(count),
+        "tcp_user_timeout": str((idle_s + interval_s * count) * 1000),
         "default_transaction_isolation": "read committed",
     }
 
+
+_WRITING = {"idle_in_transaction_session_timeout": str(WRITER_IDLE_MS)}
 
 _BY_KEY = {
     "plan_cache_mode": "force_generic_plan",
