@@ -70,6 +70,13 @@ def serving(folder: Path, *args: str, **more: str) -> Iterator[tuple[int, "subpr
             assert process.wait(30) in (0, -signal.SIGTERM), (folder / "log").read_text()
 
 
+def test_workers_that_share_nothing_are_told_so(shell: Shell) -> None:
+    for args, said in (((), False), (("--workers", "2"), True)):
+        with serving(shell.folder, *args) as (port, _):
+            wait_for(port, "/livez", 200)
+        assert ("a solved challenge counts once in each" in (shell.folder / "log").read_text()) is said
+
+
 def test_the_entry_point_answers(bare: Shell) -> None:
     done = subprocess.run(
         [*VERIFY, "--version"], capture_output=True, text=True, env=environment(), check=True

@@ -19,6 +19,13 @@ TARGETS = {
 }
 
 
+_UNSHARED = Words(
+    "未设置 VERIFY_REDIS_URL：各进程互不相通，限额按 VERIFY_BUDGET_WORKERS 分给各进程，一道验证题的答案在每个进程各可用一次。",
+    "VERIFY_REDIS_URL is not set: workers share nothing. Each grants its part of the budgets (VERIFY_BUDGET_WORKERS), and "
+    "a solved challenge counts once in each.",
+)
+
+
 def run_service(settings: Settings, role: Role, *, workers: int, host: str, port: int) -> None:
     """Serve until a signal stops it. The workers are fresh processes: they read the settings themselves.
 
@@ -28,6 +35,8 @@ def run_service(settings: Settings, role: Role, *, workers: int, host: str, port
     click.echo(
         f"serving role {role} on http://{host}:{port} with {workers} worker(s); stop with Ctrl-C", err=True
     )
+    if workers > 1 and settings.redis_url is None:
+        errand.note(_UNSHARED)
     sys.stderr.flush()
     with contextlib.suppress(KeyboardInterrupt):
         serve(TARGETS[role], host=host, port=port, workers=workers)

@@ -12,8 +12,8 @@ import hmac
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Final
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
@@ -58,8 +58,17 @@ class Solution(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Solution).decode
 
 
+Claim: TypeAlias = Callable[[str, int], Awaitable[bool | None]]
+"""Whether nobody else has taken the solution with this signature, which counts for so many seconds; None when nobody
+can say in time."""
+
+
 class Challenges:
-    """Gives challenges and takes each solution once. One per process: solutions are not shared between workers."""
+    """Gives challenges and takes each solution once. One per process.
+
+    With `claim` a solution counts once among all processes that share it; without one, or while it says nothing, once
+    for each process.
+    """
 
     def __init__(
         self,
@@ -68,12 +77,14 @@ class Challenges:
         now: Callable[[], float],
         random: Callable[[int], bytes] = os.urandom,
         max_keys: int = MAX_KEYS,
+        claim: Claim | None = None,
     ) -> None:
         """`sign`: a keyed digest that all nodes share (`DataKeys.challenge_tag`). `now`: seconds since 1970."""
         self._sign = sign
         self._now = now
         self._random = random
         self._max_keys = max_keys
+        self._claim = claim
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._heat: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
@@ -85,7 +96,7 @@ class Challenges:
         challenge = _hash(salt, number)
         return Challenge(ALGORITHM, challenge, most, salt, self._signature(challenge, asker))
 
-    def take(self, text: str, asker: str, budget: Hashable) -> bool:
+    async def take(self, text: str, asker: str, budget: Hashable) -> bool:
         """Whether `text` solves a challenge of ours, given to `asker`, in time, and for the first time."""
         solution = _read(text)
         if solution is None or solution.algorithm != ALGORITHM:
@@ -100,8 +111,13 @@ class Challenges:
         expires, most, now = int(terms["expires"][0]), int(terms["most"][0]), self._now()
         if not now <= expires <= now + LIFE_S or most * LENIENCE < self._difficulty(budget):
             return False
-        # 3. For the first time; when memory is full of solutions that still count, nobody may come with another.
-        return self._first(solution.signature, expires, now) and self._warm(budget, now)
+        # 3. For the first time here; when memory is full of solutions that still count, nobody may come with another.
+        if not self._first(solution.signature, expires, now):
+            return False
+        # 4. For the first time anywhere, as far as anybody can say. It is warm here alone: each node sees its own use.
+        if self._claim is not None and await self._claim(solution.signature, LIFE_S) is False:
+            return False
+        return self._warm(budget, now)
 
     def _signature(self, challenge: str, asker: str) -> str:
         return self._sign(f"{challenge}\0{asker}".encode(errors="replace")).hex()

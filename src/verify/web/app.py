@@ -20,6 +20,7 @@ from verify.cases.imitations import Imitations
 from verify.config import Settings
 from verify.holders.links import Links
 from verify.lookup.challenge import Challenges
+from verify.lookup.solved import Solved
 from verify.telemetry import (
     FAR_ANSWERS,
     LEDGER_LOOKS,
@@ -116,7 +117,8 @@ def build_app(settings: Settings, role: Role) -> App:
 
 
 def _public_desk(house: House) -> PublicDesk:
-    challenges = Challenges(house.data_keys.challenge_tag, now=time.time)
+    claim = None if house.shared is None else Solved(house.shared.link, house.data_keys).claim
+    challenges = Challenges(house.data_keys.challenge_tag, now=time.time, claim=claim)
     return PublicDesk(house.store, house.lookup, house.budgets, house.checker, challenges, house.probes())
 
 

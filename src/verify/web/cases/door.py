@@ -45,13 +45,13 @@ class Doors:
         self.pages = CasePages(half.public.pages, half.public.host)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="verify-evidence")
 
-    def spend(self, scope: Scope) -> OfficeHouse:
+    async def spend(self, scope: Scope) -> OfficeHouse:
         """The desk, after one case was taken from the asker's budget: it costs what a miss costs.
 
         Raises OverBudget with a challenge.
         """
         public, source = self.half.public.opening.now(), asker(scope, self.half.public.trusted_proxies)
-        spend(public, scope, source)
+        await spend(public, scope, source)
         public.budgets.missed(source)
         return self.half.opening.now()
 
@@ -82,7 +82,7 @@ class Doors:
     async def follow(self, scope: Scope, text: str) -> Seen | None:
         """How a case stands; None for every receipt that leads nowhere. Raises OverBudget."""
         public, source = self.half.public.opening.now(), asker(scope, self.half.public.trusted_proxies)
-        spend(public, scope, source)
+        await spend(public, scope, source)
         try:
             return await self.half.opening.now().desk.follow(text)
         except NotFound:
@@ -153,7 +153,7 @@ def report_handlers(doors: Doors) -> list[HTTPRouteHandler]:
         scope = request.scope
         require_media(scope, MULTIPART)
         form, body = await doors.upload(scope, request.receive)
-        desk = doors.spend(scope)
+        desk = await doors.spend(scope)
         try:
             opened = await doors.report(desk, scope, form, body)
         except Invalid as error:
@@ -171,7 +171,7 @@ def report_handlers(doors: Doors) -> list[HTTPRouteHandler]:
         else:
             body = await doors.body(scope, request.receive, half.body_limit)
             form = Form(msgspec.structs.asdict(decode_json(body, ReportRequest)))
-        opened = await doors.report(doors.spend(scope), scope, form, body)
+        opened = await doors.report(await doors.spend(scope), scope, form, body)
         return told(doors.opened(opened, "/reports"))
 
     return [blank, about, submit, report]
@@ -191,7 +191,7 @@ def objection_handlers(doors: Doors) -> list[HTTPRouteHandler]:
         require_media(scope, URLENCODED)
         body = await doors.body(scope, request.receive, half.body_limit)
         form = read_urlencoded(body, OBJECTION_FIELDS)
-        desk = doors.spend(scope)
+        desk = await doors.spend(scope)
         try:
             opened = await doors.objection(desk, scope, form, body)
         except Invalid as error:
@@ -206,7 +206,7 @@ def objection_handlers(doors: Doors) -> list[HTTPRouteHandler]:
         require_media(scope, "application/json")
         body = await doors.body(scope, request.receive, half.body_limit)
         given = decode_json(body, ObjectionRequest)
-        desk = doors.spend(scope)
+        desk = await doors.spend(scope)
         return told(
             doors.opened(await desk.desk.objection(given, request_tag(desk, scope, body)), "/objections")
         )

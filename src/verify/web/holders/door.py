@@ -63,8 +63,8 @@ async def open_session(
     source = asker(scope, half.public.trusted_proxies)
     person = desk.lookup.read_person(id_type, id_number, name)
     target = canonical_number(number)
-    spend(public, scope, source, person.target)
-    spend(public, scope, source, target)
+    await spend(public, scope, source, person.target)
+    await spend(public, scope, source, target)
     try:
         return await desk.sessions.open(number, name, id_type, id_number)
     except NotFound:
@@ -72,7 +72,7 @@ async def open_session(
         raise
 
 
-def admit_holder(half: OfficeHalf, scope: Scope, *, tight: bool = False) -> tuple[OfficeHouse, Session]:
+async def admit_holder(half: OfficeHalf, scope: Scope, *, tight: bool = False) -> tuple[OfficeHouse, Session]:
     """The holder behind `Authorization: Bearer hs_…`, about the certificate that `?certificate=` names, else the first.
 
     With `tight` what a look-up costs is taken from the budgets of the asker and of the certificate.
@@ -86,7 +86,7 @@ def admit_holder(half: OfficeHalf, scope: Scope, *, tight: bool = False) -> tupl
     session = desk.sessions.read(text.strip()).choose(_place(scope["query_string"]))
     if tight:
         source = asker(scope, half.public.trusted_proxies)
-        spend(half.public.opening.now(), scope, source, session.number)
+        await spend(half.public.opening.now(), scope, source, session.number)
     return desk, session
 
 
@@ -121,45 +121,45 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
     @get("/api/v1/holder/shares")
     async def shares(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = await admit_holder(half, request.scope)
         return told(half.json({"shares": [_link(half, one) for one in await desk.links.list(session)]}))
 
     @post("/api/v1/holder/shares", status_code=201)
     async def share(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope, tight=True)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         given, _ = await read_json(half, request.scope, request.receive, ShareRequest)
         return told(half.json(_link(half, await desk.links.make(session, given.days, given.label)), 201))
 
     @post("/api/v1/holder/shares/{share:str}/withdrawal", status_code=200)
     async def withdraw(request: Ask, share: Named) -> Told:
-        desk, session = admit_holder(half, request.scope, tight=True)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         await read_body(request.scope, request.receive, limit=half.body_limit, timeout_s=half.body_timeout_s)
         return told(half.json(_link(half, await desk.links.withdraw(session, share))))
 
     @get("/api/v1/holder/name-search")
     async def listed(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = await admit_holder(half, request.scope)
         return told(half.json({"listed": await desk.choices.is_listed(session)}))
 
     @put("/api/v1/holder/name-search", status_code=200)
     async def set_listed(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope, tight=True)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         given, _ = await read_json(half, request.scope, request.receive, ListedRequest)
         return told(half.json({"listed": await desk.choices.set_listed(session, given.listed)}))
 
     @get("/api/v1/holder/checks")
     async def checks(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope)
+        desk, session = await admit_holder(half, request.scope)
         return told(half.json({"checks": await desk.choices.asked_about(session)}))
 
     @get("/api/v1/holder/document.pdf")
     async def document(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope, tight=True)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         return told(document_file(half, await desk.files.document(session)))
 
     @get("/api/v1/holder/document.png")
     async def picture(request: Ask) -> Told:
-        desk, session = admit_holder(half, request.scope, tight=True)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         return told(picture_file(half, await desk.files.picture(session)))
 
     return [begin, shares, share, withdraw, listed, set_listed, checks, document, picture]

@@ -26,7 +26,7 @@ def link_handlers(half: PublicHalf, links: Derived[Links]) -> list[HTTPRouteHand
     async def follow(request: Ask, code: Named) -> Told:
         scope = request.scope
         desk, source = half.opening.now(), asker(scope, half.trusted_proxies)
-        spend(desk, scope, source)
+        await spend(desk, scope, source)
         try:
             shown = await links.now().follow(code)
         except NotFound:

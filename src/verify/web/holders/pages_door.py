@@ -77,7 +77,7 @@ class Doors:
 
     # --- coming in --------------------------------------------------------------------------------------
 
-    def visit(self, scope: Scope, place: str, *, tight: bool = False) -> Visit:
+    async def visit(self, scope: Scope, place: str, *, tight: bool = False) -> Visit:
         """Who is signed in, speaking about the certificate at `place`; one look-up is taken from the asker's budget,
         and with `tight` one from the certificate's.
 
@@ -90,7 +90,7 @@ class Doors:
             raise NotFound
         session = session.choose(int(place))
         source = asker(scope, self.half.public.trusted_proxies)
-        spend(public, scope, source, session.number if tight else None)
+        await spend(public, scope, source, session.number if tight else None)
         return Visit(desk, session, cookie, int(place))
 
     async def form(self, scope: Scope, receive: Receive, known: Iterable[str]) -> dict[str, str]:
@@ -104,7 +104,7 @@ class Doors:
     ) -> tuple[Visit, dict[str, str]]:
         """As `visit`, for a form that changes something. Raises Forbidden for one that is not ours."""
         check_site(scope, self.half.public.host)
-        visit = self.visit(scope, place, tight=True)
+        visit = await self.visit(scope, place, tight=True)
         form = await self.form(scope, receive, known)
         if not form_belongs(visit.desk.data_keys, visit.cookie, form.get(FIELD, "")):
             raise Forbidden(FOREIGN)
@@ -201,7 +201,7 @@ def _session_handlers(doors: Doors) -> list[HTTPRouteHandler]:
     async def enter(request: Ask) -> Told:
         scope = request.scope
         try:
-            visit = doors.visit(scope, "1")
+            visit = await doors.visit(scope, "1")
         except Unauthenticated:
             said = "over" if doors.cookies.session.sent(scope) else ""
             left = b"left=yes" in scope["query_string"].split(b"&")
@@ -242,23 +242,23 @@ def _certificate_handlers(doors: Doors) -> list[HTTPRouteHandler]:
 
     @get("/holder/{place:str}", exception_handlers=doors.not_signed_in)
     async def certificate(request: Ask, place: Named) -> Told:
-        visit = doors.visit(request.scope, place)
+        visit = await doors.visit(request.scope, place)
         return await doors.home(request.scope, visit)
 
     @get("/holder/{place:str}/document.pdf", exception_handlers=doors.not_signed_in)
     async def pdf(request: Ask, place: Named) -> Told:
-        visit = doors.visit(request.scope, place, tight=True)
+        visit = await doors.visit(request.scope, place, tight=True)
         return told(document_file(half, await visit.desk.files.document(visit.session)))
 
     @get("/holder/{place:str}/document.png", exception_handlers=doors.not_signed_in)
     async def png(request: Ask, place: Named) -> Told:
-        visit = doors.visit(request.scope, place, tight=True)
+        visit = await doors.visit(request.scope, place, tight=True)
         return told(picture_file(half, await visit.desk.files.picture(visit.session)))
 
     @get("/holder/{place:str}/picture", exception_handlers=doors.not_signed_in)
     async def picture(request: Ask, place: Named) -> Told:
         scope = request.scope
-        visit = doors.visit(scope, place)
+        visit = await doors.visit(scope, place)
         return doors.page(doors.pages.picture(half.public.language(scope), doors.held(visit)))
 
     @post("/holder/{place:str}/name-search", status_code=303, exception_handlers=doors.not_signed_in)
@@ -292,7 +292,7 @@ def _link_handlers(doors: Doors) -> list[HTTPRouteHandler]:
     @get("/holder/{place:str}/links/{share:str}", exception_handlers=doors.not_signed_in)
     async def link(request: Ask, place: Named, share: Named) -> Told:
         scope = request.scope
-        visit = doors.visit(scope, place)
+        visit = await doors.visit(scope, place)
         found = next((one for one in await visit.desk.links.list(visit.session) if one.id == share), None)
         if found is None:
             raise NotFound
@@ -321,7 +321,7 @@ def _objection_handlers(doors: Doors) -> list[HTTPRouteHandler]:
     @get("/holder/{place:str}/objections", exception_handlers=doors.not_signed_in)
     async def objections(request: Ask, place: Named) -> Told:
         scope = request.scope
-        visit = doors.visit(scope, place)
+        visit = await doors.visit(scope, place)
         seen = await visit.desk.desk.objections_of(visit.session.number)
         return doors.page(doors.pages.objections(half.public.language(scope), doors.held(visit), seen))
 

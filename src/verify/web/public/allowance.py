@@ -32,7 +32,7 @@ class OverBudget(TooMany):
         self.headers = limit_headers(decision)
 
 
-def spend(desk: PublicDesk, scope: Scope, source: str, target: Hashable | None = None) -> Decision:
+async def spend(desk: PublicDesk, scope: Scope, source: str, target: Hashable | None = None) -> Decision:
     """Take one look-up from the source's budget, and from the target's; past either a solved challenge counts.
 
     Raises OverBudget with a challenge.
@@ -42,7 +42,7 @@ def spend(desk: PublicDesk, scope: Scope, source: str, target: Hashable | None =
         return decision
     budget = (decision.policy, target if decision.policy == "target" else source)
     solution = solution_in(scope)
-    if solution and desk.challenges.take(solution, source, budget):
+    if solution and await desk.challenges.take(solution, source, budget):
         return decision
     raise OverBudget(decision, desk.challenges.give(source, budget))
 

@@ -42,7 +42,7 @@ async def answer_number(half: PublicHalf, scope: Scope, text: str) -> Reply:
     """`GET /api/v1/certificates/{number}`: the answer for the number alone."""
     desk = half.opening.now()
     source = asker(scope, half.trusted_proxies)
-    left = spend(desk, scope, source)
+    left = await spend(desk, scope, source)
     found = await desk.lookup.by_number(text)
     headers, lookups = half.headers.json, tally.lookups
     if left.remaining * 10 < left.quota:
@@ -69,10 +69,10 @@ async def scan(half: PublicHalf, scope: Scope, text: str) -> Found:
     try:
         code = parse_scan_code(text)
     except (Invalid, Unreadable):
-        spend(desk, scope, source)
+        await spend(desk, scope, source)
         _missed(desk, source, "scan")
         return Found((), instant(utc_now()))
-    spend(desk, scope, source, code)
+    await spend(desk, scope, source, code)
     found = await desk.lookup.by_scan_code(code)
     _count(desk, source, "scan", found)
     return found
@@ -104,18 +104,18 @@ async def ask(
     number, name = request.number or "", request.name or ""
     if asked == "scan":
         code = parse_scan_code(request.scan_code or "")
-        left = spend(desk, scope, source, code)
+        left = await spend(desk, scope, source, code)
         found = await lookup.by_scan_code(code)
     elif asked == "name":
-        left = spend(desk, scope, source, canonical_number(number))
+        left = await spend(desk, scope, source, canonical_number(number))
         found = await lookup.by_number_and_name(number, name)
     elif asked == "person":
         id_type, id_number = request.id_type or "", request.id_number or ""
         person = lookup.read_person(id_type, id_number, name)
-        left = spend(desk, scope, source, person.target)
+        left = await spend(desk, scope, source, person.target)
         found = await lookup.by_read_person(person)
     else:
-        left = spend(desk, scope, source)
+        left = await spend(desk, scope, source)
         found = await lookup.by_number(number)
     _count(desk, source, asked, found)
     return asked, found, left

@@ -64,7 +64,7 @@ class Checks:
         text = decode_json(body, CheckRequest).token if kind == "application/json" else ""
         data = text.encode() if text else self._uploaded(scope, body)
         desk = half.opening.now()
-        spend(desk, scope, asker(scope, half.trusted_proxies))
+        await spend(desk, scope, asker(scope, half.trusted_proxies))
         report = await self._paper(desk, data) if is_pdf(data) else await self._text(desk, data)
         return report.to_json()
 
