@@ -93,8 +93,8 @@ class Run:
                 found.append(f"A2: {name} has {now.descriptors} descriptors, {before.descriptors} before")
             if now.rss_mib > before.rss_mib + MORE_MIB:
                 found.append(f"A2: {name} takes {now.rss_mib:.0f} MiB, {before.rss_mib:.0f} before")
-        # A pool of four readers for each node, a writer for each office.
-        most = 4 * len(self.cluster.nodes) + len(self.cluster.offices)
+        # A pool of four readers for each node, a writer for each office, and its beats where there is a standby.
+        most = 4 * len(self.cluster.nodes) + (1 + (self.cluster.pair is not None)) * len(self.cluster.offices)
         if (count := await self.cluster.connections()) > most:
             found.append(f"A2: {count} connections to PostgreSQL, at most {most} are of use")
         return found

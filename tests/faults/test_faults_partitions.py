@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from faults_cluster import cluster
 from faults_machine import Node
-from faults_network import POSTGRES, Network
+from faults_network import POSTGRES, WAYS, Network
 from faults_partitions import GIVEN_UP_S, PARTITIONS, lose_redis, lose_replies
 from faults_run import Run, judge
 
@@ -94,4 +94,38 @@ async def test_a_commit_whose_acknowledgement_is_lost_is_unknown_and_never_denie
         assert [one[0] for one in again] in ([409, 409], [200, 200]), again
         shown = [json.loads(node.get(f"/api/v1/certificates/{number}")[1]) for node in three.nodes]
         assert {(one["verdict"], one["revision"]) for one in shown} == {("revoked", 2)}
+        assert await three.disagreements() == []
+
+
+@pytest.mark.long
+async def test_an_office_that_vanishes_in_the_middle_of_a_change_does_not_stop_the_others(
+    tmp_path: Path, network: Network
+) -> None:
+    async with cluster(tmp_path, network=network) as three:
+        lost, other, _ = three.nodes
+        assert lost.wire is not None
+        first, second = (one.number for one in three.seeded[:2])
+        body = {"reason": "OBTAINED_BY_FRAUD"}
+        admin = await asyncpg.connect(three.dsn)
+        try:
+            # 1. The office's transaction waits for the ledger head, then nothing from the office arrives any more.
+            async with admin.transaction():
+                await admin.execute("select 1 from ledger_head where id = 1 for update")
+                path = f"/api/v1/certificates/{first}/revocation"
+                asked = asyncio.create_task(asyncio.to_thread(lost.post, path, body, three.operator_key, 90))
+                waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')"
+                await until(three.dsn, waiting)
+                for way in WAYS:
+                    await asyncio.to_thread(lost.wire.lose, way, POSTGRES)
+        finally:
+            await admin.close()
+        # 2. It has the head now and cannot go on: the others need not wait until somebody comes.
+        path = f"/api/v1/certificates/{second}/revocation"
+        status, told = await asyncio.to_thread(other.post, path, body, three.operator_key, 60)
+        assert (status, json.loads(told).get("verdict")) == (200, "revoked"), told
+        # 3. What the lost office was asked did not happen, and it does not say that it did.
+        assert (await asked)[0] == 503
+        assert await asyncio.to_thread(lost.wire.heal) > 0
+        await three.wait_ready()
+        assert {seen(node, first) for node in three.nodes} == {"valid"}
         assert await three.disagreements() == []
