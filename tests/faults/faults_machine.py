@@ -53,11 +53,13 @@ class Node:
         self.environment = dict(environment)
         self._folder = folder
         self._workers = workers
+        self._log_from = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **more: str) -> None:
         """Start the process; `more` goes into its environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._within(), *self.command()], cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
@@ -157,7 +159,7 @@ class Node:
         while time.monotonic() < end:
             assert self.is_running(), f"{self.name} ended: {self._end_of_log()}"
             told = self.get("/readyz", READY_ANSWER_S)
-            if told[0] == 200:
+            if told[0] == 200 and self._serving() >= self._workers:
                 return
             time.sleep(0.05)
         raise AssertionError(
@@ -168,6 +170,10 @@ class Node:
     def is_running(self) -> bool:
         """Whether its first process is there."""
         return self._process is not None and self._process.poll() is None
+
+    def _serving(self) -> int:
+        """Workers that said so since the start: one that is ready answers for those that are not there yet."""
+        return self.log.read_bytes()[self._log_from :].count(b'"message": "serving"')
 
     def _end_of_log(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
