@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import msgspec
 
@@ -12,73 +12,207 @@ from verify.errors import BadSettings, Words
 PREFIX = "VERIFY_"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set. The defaults run."""
+def _told(words: str, example: str | None = None, *, ge: int | None = None) -> msgspec.Meta:
+    """What a setting is, for whoever edits the settings file; `example` for one that is not set by default."""
+    return msgspec.Meta(description=words, examples=None if example is None else [example], ge=ge)
 
-    database_url: str = "sqlite:///data/verify.db"
-    """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://…`."""
-    redis_url: str | None = None
-    """Optional: budgets shared by all nodes, and the far cache. `redis://`, `rediss://`, `unix://`, or
-    `redis+cluster://` and `rediss+cluster://`; Redis 7 or Valkey. Nothing in it is trusted or missed when lost."""
-    far_cache: bool = False
-    """Keep answers in Redis for the other nodes; PostgreSQL only. What it costs and saves: lookup/README.md."""
-    budget_workers: Annotated[int, msgspec.Meta(ge=1)] = 1
-    """Worker processes of all nodes together. Each grants its part of a budget by itself."""
-    public_url: str = "http://127.0.0.1:8000"
-    """Scheme and host that QR codes and documents carry, without a path."""
-    keys_dir: Path = Path("keys")
-    key_passphrase: str | None = None
-    """Opens the key files. `VERIFY_KEY_PASSPHRASE_FILE` names a file that holds it instead."""
-    key_passphrase_file: Path | None = None
-    near_cache_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 96 << 20
-    """Bound of the in-process cache of one worker."""
-    read_deadline_ms: Annotated[int, msgspec.Meta(ge=1)] = 2000
-    """A look-up that cannot establish the present state in this time answers `unavailable`."""
-    budget_per_source: Annotated[int, msgspec.Meta(ge=0)] = 600
-    """Look-ups a minute from one network address (IPv4 address or IPv6 /64); 0 switches budgets off."""
-    budget_per_target: Annotated[int, msgspec.Meta(ge=0)] = 120
-    """Personal look-ups a minute of one number, person or scan code; 0 switches budgets off."""
-    employer_rows_per_day: Annotated[int, msgspec.Meta(ge=0)] = 20_000
-    """Rows of lists that one employer's key may ask about in 24 hours; 0 sets no bound."""
-    webhook_loopback: bool = False
-    """Let employers name webhooks of this very machine, and http for them: development and tests only."""
-    trusted_proxies: int = 0
-    """How many proxies in front append to X-Forwarded-For; 0 trusts the socket's address only."""
-    witness: str | None = None
-    """Where the head of the ledger is noted outside of the database: a file on other storage, or the http(s)
-    address of `verify witness` on another host. A register that is behind it, or another one, answers nothing."""
-    journal: Path | None = None
-    """A file on other storage that holds every event before its change is acknowledged; office nodes only.
-    `verify restore` applies it to a backup."""
-    body_limit_bytes: int = 64 << 10
-    batch_limit_bytes: int = 64 << 20
-    body_timeout_s: float = 15.0
-    """A request body that has not arrived by then is refused."""
-    revoked_public: bool = True
-    """Show revoked certificates as revoked (the sister systems' practice). False answers `unknown`
-    (seed001 art. 24 orders deletion from the query site); the register keeps them either way."""
-    templates_dir: Path | None = None
-    """An agency's own forms, each with the record of its trial: `verify template check`."""
-    data_font: Path | None = None
-    """A 仿宋 that the operator may embed, used first for the filled data."""
-    timestamp_url: str | None = None
-    """A timestamp service (RFC 3161) that seals every PDF when it is first made; then it must answer."""
-    timestamp_roots: Path | None = None
-    """PEM file of that service's root certificates; without it no answer of the service is believed."""
-    timestamp_lists: str = ""
-    """Addresses of the revocation lists about that service's certificates, separated by spaces; left out: those that
-    the certificates name. They go into kept files, which are renewed for decades."""
-    trust_max_age_s: int = 7 * 24 * 3600
-    """How long an offline verifier may rely on a trust list, and a PDF reader on a revocation list."""
-    pack_every_s: Annotated[float, msgspec.Meta(ge=0)] = 900
-    """How often an office node makes the signed list of numbers that are not valid; 0 makes none."""
-    canary_every_s: Annotated[float, msgspec.Meta(ge=0)] = 0
-    """How often each worker of an office issues and revokes a canary and asks every node for it; 0 is never."""
-    canary_agency: str | None = None
-    """The agency that exists for the canary alone, with a key and a filing of its own."""
-    canary_urls: str = ""
-    """Base addresses of the nodes that must show it, separated by spaces; of each node, not of a balancer."""
-    log_level: str = "info"
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an operator can set. The defaults run.
+
+    The descriptions are the comments of the settings file, so they are written for whoever edits it.
+    """
+
+    database_url: Annotated[
+        str,
+        _told("Where the register lies: sqlite:///relative/path, sqlite:////absolute/path or postgresql://…"),
+    ] = "sqlite:///data/verify.db"
+    public_url: Annotated[
+        str,
+        _told(
+            "Scheme and host that QR codes and documents carry, without a path. Printed certificates keep it for ever:"
+            " set it before issuing."
+        ),
+    ] = "http://127.0.0.1:8000"
+    keys_dir: Annotated[Path, _told("The folder of the key files.")] = Path("keys")
+    key_passphrase: Annotated[
+        str | None,
+        _told("Opens the key files. Better a file of its own, mode 0600, which the next setting names."),
+    ] = None
+    key_passphrase_file: Annotated[
+        Path | None,
+        _told(
+            "The file whose first line opens the key files; mode 0600, better on other storage.",
+            "/run/secrets/verify-passphrase",
+        ),
+    ] = None
+    witness: Annotated[
+        str | None,
+        _told(
+            "Where the head of the ledger is noted outside of the database: a file on other storage, or the http(s) address"
+            " of `verify witness` on another host. A register that is behind it, or another one, answers nothing.",
+            "/mnt/other/verify.witness",
+        ),
+    ] = None
+    journal: Annotated[
+        Path | None,
+        _told(
+            "A file on other storage that holds every event before its change is acknowledged; office nodes only. `verify"
+            " restore` applies it to a backup, so that no revocation is taken back.",
+            "/mnt/other/verify.journal",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        int, _told("How many proxies in front append to X-Forwarded-For. 0 trusts the socket's address only.")
+    ] = 0
+    redis_url: Annotated[
+        str | None,
+        _told(
+            "Optional: budgets shared by all nodes, and the far cache. redis://, rediss://, unix://, or redis+cluster:// and"
+            " rediss+cluster://; Redis 7 or Valkey. Nothing in it is trusted or missed when lost.",
+            "redis://127.0.0.1:6379/0",
+        ),
+    ] = None
+    far_cache: Annotated[
+        bool,
+        _told(
+            "Keep answers in Redis for the other nodes; PostgreSQL only. What it costs and saves: lookup/README.md."
+        ),
+    ] = False
+    near_cache_bytes: Annotated[int, _told("Bound of the in-process cache of one worker.", ge=1 << 20)] = (
+        96 << 20
+    )
+    read_deadline_ms: Annotated[
+        int,
+        _told("A look-up that cannot establish the present state in this time answers `unavailable`.", ge=1),
+    ] = 2000
+    budget_per_source: Annotated[
+        int,
+        _told(
+            "Look-ups a minute from one network address (IPv4 address or IPv6 /64); 0 switches this budget off.",
+            ge=0,
+        ),
+    ] = 600
+    budget_per_target: Annotated[
+        int,
+        _told(
+            "Personal look-ups a minute of one number, person or scan code; 0 switches this budget off.", ge=0
+        ),
+    ] = 120
+    budget_workers: Annotated[
+        int,
+        _told(
+            "Worker processes of all hosts together, each of which grants its part of a budget by itself. With one host leave it"
+            " alone: `verify serve --workers N` tells its workers.",
+            ge=1,
+        ),
+    ] = 1
+    employer_rows_per_day: Annotated[
+        int, _told("Rows of lists that one employer's key may ask about in 24 hours; 0 sets no bound.", ge=0)
+    ] = 20_000
+    webhook_loopback: Annotated[
+        bool,
+        _told(
+            "Let employers name webhooks of this very machine, and http for them: development and tests only."
+        ),
+    ] = False
+    body_limit_bytes: Annotated[int, _told("The largest request body, uploads apart.")] = 64 << 10
+    batch_limit_bytes: Annotated[int, _told("The largest upload of a roster.")] = 64 << 20
+    body_timeout_s: Annotated[float, _told("A request body that has not arrived by then is refused.")] = 15.0
+    revoked_public: Annotated[
+        bool,
+        _told(
+            "Show revoked certificates as revoked (the sister systems' practice). False answers `unknown` (seed001 art. 24"
+            " orders deletion from the query site); the register keeps them either way."
+        ),
+    ] = True
+    templates_dir: Annotated[
+        Path | None,
+        _told(
+            "An agency's own forms, each with the record of its trial: `verify template check`.", "templates"
+        ),
+    ] = None
+    data_font: Annotated[
+        Path | None,
+        _told(
+            "A 仿宋 that the operator may embed, used first for the filled data.",
+            "/usr/share/fonts/FangSong.ttf",
+        ),
+    ] = None
+    timestamp_url: Annotated[
+        str | None,
+        _told(
+            "A timestamp service (RFC 3161) that seals every PDF when it is first made; then it must answer.",
+            "https://tsa.example.cn/",
+        ),
+    ] = None
+    timestamp_roots: Annotated[
+        Path | None,
+        _told(
+            "PEM file of that service's root certificates; without it no answer of the service is believed.",
+            "keys/timestamp-roots.crt",
+        ),
+    ] = None
+    timestamp_lists: Annotated[
+        str,
+        _told(
+            "Addresses of the revocation lists about that service's certificates, separated by spaces; left out: those"
+            " that the certificates name. They go into kept files, which are renewed for decades."
+        ),
+    ] = ""
+    trust_max_age_s: Annotated[
+        int,
+        _told(
+            "How long, in seconds, an offline verifier may rely on a trust list, and a PDF reader on a revocation list."
+        ),
+    ] = 7 * 24 * 3600
+    pack_every_s: Annotated[
+        float,
+        _told(
+            "How often an office node makes the signed list of numbers that are not valid; 0 makes none.",
+            ge=0,
+        ),
+    ] = 900
+    canary_every_s: Annotated[
+        float,
+        _told(
+            "How often each worker of an office issues and revokes a canary and asks every node for it; 0 is never.",
+            ge=0,
+        ),
+    ] = 0
+    canary_agency: Annotated[
+        str | None,
+        _told(
+            "The agency that exists for the canary alone, with a key and a filing of its own.",
+            "S000099000001",
+        ),
+    ] = None
+    canary_urls: Annotated[
+        str,
+        _told(
+            "Base addresses of the nodes that must show it, separated by spaces; of each node, not of a balancer."
+        ),
+    ] = ""
+    log_level: Annotated[str, _told("debug, info, warning or error.")] = "info"
+
+
+class About(msgspec.Struct, frozen=True):
+    """One setting, for people."""
+
+    name: str
+    """As in the environment."""
+    words: str
+    example: str | None
+
+
+def describe_settings() -> dict[str, About]:
+    """What each setting is, by the name of its field, in the order of the struct."""
+    found = {}
+    for field, hint in get_type_hints(Settings, include_extras=True).items():
+        (meta,) = hint.__metadata__
+        example = meta.examples[0] if meta.examples else None
+        found[field] = About(PREFIX + field.upper(), meta.description, example)
+    return found
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

@@ -134,6 +134,19 @@ def test_a_public_node_runs_without_a_single_signing_key(shell: Shell) -> None:
         assert (status, json.loads(body)["verdict"]) == (200, "valid")
 
 
+@pytest.mark.parametrize(("workers", "named", "most"), [(1, "", 8), (4, "", 8), (4, "8", 4)])
+def test_workers_share_a_budget_without_being_told_by_hand(
+    shell: Shell, workers: int, named: str, most: int
+) -> None:
+    number = shell.issued()[0]
+    more = {"VERIFY_BUDGET_PER_SOURCE": "8"} | ({"VERIFY_BUDGET_WORKERS": named} if named else {})
+    with serving(shell.folder, "--workers", str(workers), **more) as (port, _):
+        wait_for(port, "/readyz", 200)
+        # A connection each, so that every worker is asked; two tokens are what four workers have of eight.
+        granted = sum(get(port, f"/api/v1/certificates/{number}")[0] == 200 for _ in range(100))
+    assert most / workers <= granted <= most + 1  # one token may come back meanwhile
+
+
 PROBE = """
 import asyncio, os, sys
 from pathlib import Path

@@ -1,12 +1,13 @@
 """Running the service: what is missing is told first, then it serves until it is stopped."""
 
 import contextlib
+import os
 import sys
 
 import click
 
 from verify.cli import errand
-from verify.config import Settings
+from verify.config import PREFIX, Settings
 from verify.errors import NotReady, StoreFailed, VerifyError, Words
 from verify.web.http1.serve import serve
 from verify.wiring import Role
@@ -38,6 +39,8 @@ def run_service(settings: Settings, role: Role, *, workers: int, host: str, port
     if workers > 1 and settings.redis_url is None:
         errand.note(_UNSHARED)
     sys.stderr.flush()
+    # The workers read the environment: so many there are at least, and each grants its part of a budget.
+    os.environ[f"{PREFIX}BUDGET_WORKERS"] = str(max(settings.budget_workers, workers))
     with contextlib.suppress(KeyboardInterrupt):
         serve(TARGETS[role], host=host, port=port, workers=workers)
 

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import secrets
+import textwrap
 from pathlib import Path
 
 import msgspec
 
-from verify.config import Settings
+from verify.config import Settings, describe_settings
 from verify.errors import NotReady, Words
 from verify.office.office import open_office
 from verify.proof.datafile import FILE_NAME as DATA_FILE
@@ -20,6 +21,11 @@ from verify.wiring.house import POSTGRES, check_ledger_end, migrate, open_store,
 from verify.wiring.settings import sqlite_path
 
 OPENER_FILE = "passphrase"
+WIDTH = 110
+_SECRETS = ("key_passphrase",)
+"""Never written into the settings file, which is read by many."""
+_SHOWN = ("database_url", "public_url", "keys_dir", "key_passphrase_file")
+"""Written plainly even where they are as by default: whoever opens the file looks for them."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -119,43 +125,26 @@ async def _root(settings: Settings, secret: str, operator: Words, actor: str) ->
 
 
 def _settings_text(settings: Settings) -> str:
+    """Every setting under its comment; what is as it is by default stands behind a #, and so does every secret."""
     lines = [
         "# Settings of verify. A variable of the same name in the environment goes before a line here.",
-        "# All names: verify config",
-        "",
-        "# Where the register lies.",
-        f"VERIFY_DATABASE_URL={settings.database_url}",
-        "",
-        "# Scheme and host that QR codes carry. Printed certificates keep it for ever: set it before issuing.",
-        f"VERIFY_PUBLIC_URL={settings.public_url}",
-        "",
-        "# The key store, and the file whose first line opens it (mode 0600; better on other storage).",
-        f"VERIFY_KEYS_DIR={settings.keys_dir}",
+        "# A line that begins with # counts for nothing: it shows the default, or an example. In force: verify config",
     ]
-    if settings.key_passphrase_file is not None:
-        lines.append(f"VERIFY_KEY_PASSPHRASE_FILE={settings.key_passphrase_file}")
-    else:
-        lines.append("# VERIFY_KEY_PASSPHRASE_FILE=/run/secrets/verify-passphrase")
-    lines += [
-        "",
-        "# How many proxies in front append to X-Forwarded-For. 0: the socket's address is the asker's.",
-        f"VERIFY_TRUSTED_PROXIES={settings.trusted_proxies}",
-        "",
-        "# Look-ups a minute from one address, and of one number or person. 0 switches a budget off.",
-        f"VERIFY_BUDGET_PER_SOURCE={settings.budget_per_source}",
-        f"VERIFY_BUDGET_PER_TARGET={settings.budget_per_target}",
-        "",
-        "# On other storage: how far the ledger had come (a file, or http(s) of `verify witness`), and every event",
-        "# before its change is acknowledged. With them a restored backup takes no revocation back.",
-        _line("VERIFY_WITNESS", settings.witness, "/mnt/other/verify.witness"),
-        _line("VERIFY_JOURNAL", settings.journal, "/mnt/other/verify.journal"),
-        "",
-        "# How long, in seconds, an offline reader may rely on a trust list.",
-        f"VERIFY_TRUST_MAX_AGE_S={settings.trust_max_age_s}",
-        "",
-    ]
-    return "\n".join(lines)
+    plain = Settings()
+    for field, about in describe_settings().items():
+        value, usual = getattr(settings, field), getattr(plain, field)
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(about.words, WIDTH))]
+        if field in _SECRETS:
+            lines.append(f"# {about.name}=")
+        elif value != usual or field in _SHOWN:
+            lines.append(
+                f"{about.name}={_text(value)}" if value is not None else f"# {about.name}={about.example}"
+            )
+        else:
+            shown = about.example if usual is None else _text(usual)
+            lines.append(f"# {about.name}={shown}")
+    return "\n".join([*lines, ""])
 
 
-def _line(name: str, value: object, example: str) -> str:
-    return f"# {name}={example}" if value is None else f"{name}={value}"
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
