@@ -52,7 +52,8 @@ class Node:
         self.log = folder / f"{name}.log"
         self.environment = dict(environment)
         self._folder = folder
-        self._workers = workers
+        self.count = workers
+        """Of its workers."""
         self._log_from = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +69,7 @@ class Node:
 
     def command(self) -> list[str]:
         """What is run."""
-        place = ["--workers", str(self._workers), "--host", self.host, "--port", str(self.port)]
+        place = ["--workers", str(self.count), "--host", self.host, "--port", str(self.port)]
         return [*VERIFY, "serve", "--role", self.role, *place]
 
     def _within(self) -> list[str]:
@@ -159,7 +160,7 @@ class Node:
         while time.monotonic() < end:
             assert self.is_running(), f"{self.name} ended: {self._end_of_log()}"
             told = self.get("/readyz", READY_ANSWER_S)
-            if told[0] == 200 and self._serving() >= self._workers:
+            if told[0] == 200 and self._serving() >= self.count:
                 return
             time.sleep(0.05)
         raise AssertionError(

@@ -18,7 +18,7 @@ SPAN_S = float(os.environ.get("FAULTS_SPAN_S", "1.5"))
 """Seconds of traffic under each fault; `make faults` takes more."""
 SETTLE_S = 90
 MORE_MIB = 60.0
-"""What a node may take more after a fault than before any: caches fill, and Python keeps freed arenas."""
+"""What a worker may take more after a fault than before any: caches fill, and Python keeps freed arenas."""
 MORE_DESCRIPTORS = 12
 """A pool of 4 and a writer, with some room for the connections that a probe has just closed."""
 RESIDENT_ID = re.compile(rb"99\d{4}(?:19|20)\d{6}\d{3}[\dXx]")
@@ -87,11 +87,12 @@ class Run:
 
     async def _growth(self) -> list[str]:
         found = []
+        workers = {node.name: node.count for node in self.cluster.nodes}
         for name, now in self.cluster.footprints().items():
             before = self._before[name]
             if now.descriptors > before.descriptors + MORE_DESCRIPTORS:
                 found.append(f"A2: {name} has {now.descriptors} descriptors, {before.descriptors} before")
-            if now.rss_mib > before.rss_mib + MORE_MIB:
+            if now.rss_mib > before.rss_mib + MORE_MIB * workers[name]:
                 found.append(f"A2: {name} takes {now.rss_mib:.0f} MiB, {before.rss_mib:.0f} before")
         # A pool of four readers for each node, a writer for each office, and its beats where there is a standby.
         most = 4 * len(self.cluster.nodes) + (1 + (self.cluster.pair is not None)) * len(self.cluster.offices)

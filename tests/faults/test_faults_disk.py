@@ -41,7 +41,7 @@ async def test_a_full_disk_means_no_acknowledgement_and_no_wrong_answer(tmp_path
     with small_disk(tmp_path / "disk", FILE_MIB) as disk:
         async with cluster(tmp_path, engine="sqlite", place=disk) as one:
             run = Run(one, 3)
-            await run.warm_up(0.5)
+            await run.warm_up()
             # 1. Full while everybody works.
             outcome = await run.one(fill_disk, 1.5)
             assert not outcome.found, outcome
