@@ -283,7 +283,7 @@ def test_a_link_is_made_shown_listed_and_withdrawn(served: Server) -> None:
         home = mine.sign_in(9)
         made = mine.send("/holder/1/links", home, days="7", label="应聘 <甲>")
         page = html.unescape(mine.get(made.headers["location"]).text)
-        address = re.search(r'value="(http[^"]*/S/[0-9A-Z]{16})"', page)
+        address = re.search(r">(http[^<]*/S/[0-9A-Z]{16})</textarea>", page)
         assert address is not None and "应聘 <甲>" in page and "data:image/png;base64," in page
         path = "/S/" + address[1].rpartition("/")[2]
         shown = anybody.get(path)

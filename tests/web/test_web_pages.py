@@ -269,8 +269,9 @@ def test_a_replaced_copy_is_a_caution_under_a_verdict_that_stays_valid() -> None
     assert "已于 2026-10-09 由第 2 份代替" in html
     assert "证书本身仍然有效" in html
     assert "caution" not in Page(scan("zh", answer())).classes()
-    revoked = scan("zh", answer("revoked", copy=old)).decode()
-    assert "证书本身仍然有效" not in revoked
+    revoked = scan("zh", answer("revoked", copy=old))
+    assert "证书本身仍然有效" not in revoked.decode()
+    assert "caution" not in Page(revoked).classes(), "the verdict has said all of it"
 
 
 def test_replacement_is_reached_both_ways_without_a_number_in_an_address() -> None:
@@ -280,7 +281,8 @@ def test_replacement_is_reached_both_ways_without_a_number_in_an_address() -> No
         )
     )
     hidden = [a["value"] for a in page.all("input") if a.get("name") == "number"]
-    assert hidden == ["S000035000123234000017", "S000035000123252000001"]
+    assert hidden == ["S000035000123252000001", "S000035000123234000017", "S000035000123252000001"]
+    assert page.text.index("Check the new certificate") < page.text.index("S000035000123252000001")
 
 
 def test_times_are_china_time_with_their_offset() -> None:

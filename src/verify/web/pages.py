@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from minijinja import Environment, safe
 
+from verify.certificate.occupation import NO_WORK_TYPE
 from verify.certificate.reason import REASONS
 from verify.certificate.record import Agency, Filing, Kind
 from verify.errors import Words
@@ -519,7 +520,7 @@ def _filing_view(filing: Filing, kind: Kind, lang: Lang) -> dict[str, str]:
         "occupation": filing.occupation.name,
         "code": filing.occupation.code,
         "levels": between.join(_say(words[x], lang) if x in words else x for x in filing.levels),
-        "work_types": between.join(filing.work_types),
+        "work_types": between.join(one for one in filing.work_types if one != NO_WORK_TYPE),
         "from_on": filing.from_on.isoformat(),
         "to_on": filing.to_on.isoformat() if filing.to_on else "",
     }
