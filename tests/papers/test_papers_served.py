@@ -105,6 +105,23 @@ def test_a_reissue_makes_a_new_file(server: Server) -> None:
     assert second.content != first and f"{number}-2.pdf" in second.headers["content-disposition"]
 
 
+def test_the_short_way_and_the_long_one_tell_the_same(server: Server) -> None:
+    """Without a query the framework is passed by; nobody may see a difference."""
+    number = server.installation.numbers[1]
+    address = f"/api/v1/certificates/{number}/document.pdf"
+    for key in (server.installation.agency_key, server.installation.other_key, "vk_nobody_at_all", None):
+        with server.client(key) as client:
+            for ask in (client.get, client.head):
+                short, long = ask(address), ask(f"{address}?template=certificate")
+                assert short.status_code == long.status_code and short.content == long.content
+                seen = [{k: v for k, v in one.headers.items() if k != "date"} for one in (short, long)]
+                assert seen[0] == seen[1]
+    with server.client(server.installation.agency_key) as client:
+        assert client.get(address.replace(number, number.lower())).content == client.get(address).content
+        assert client.get(address.replace(number, "nonsense")).status_code == 422
+        assert client.post(address).status_code == 405
+
+
 def test_another_agency_gets_none(server: Server) -> None:
     with server.client(server.installation.other_key) as client:
         assert (

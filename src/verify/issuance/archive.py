@@ -142,12 +142,14 @@ class Archive:
     async def work(self) -> None:
         """Round after round until cancelled, in one process for all; does nothing without a timestamp service."""
         while self._timestamp is not None:
+            more = False
             try:
                 if await self._on_duty(self._now()):
-                    await self.renew()
+                    done = await self.renew()
+                    more = done.left > 0 and set(done.outcomes) == {Outcome.RENEWED}
             except VerifyError as error:
                 log.warning("kept files could not be renewed; it is tried again", code=error.code)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(0 if more else LOOK_S)
 
     async def _on_duty(self, at: dt.datetime) -> bool:
         """Whether something is due, and this process is the one that does it for all."""

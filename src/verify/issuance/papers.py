@@ -25,10 +25,16 @@ from verify.proof.jws import parse_compact
 from verify.proof.pades import SECOND_PASS, Evidence, sign_pdf
 from verify.proof.public import Algorithm, KeyPurpose, PublicKey
 from verify.proof.sealing import DataKeys
-from verify.proof.signer import Signer
+from verify.proof.signer import Signer, SoftSigner
 from verify.proof.timestamp import TimestampService
 from verify.store.contract import Store
-from verify.store.documents import Kept, find_document, keep_document, seal_document, unseal_document
+from verify.store.documents import (
+    Kept,
+    find_current_document,
+    keep_document,
+    seal_document,
+    unseal_document,
+)
 from verify.store.journal import Origin
 from verify.store.register import list_keys
 
@@ -103,11 +109,12 @@ class Papers:
         Unavailable or ProofFailed when the timestamp service does not answer properly.
         """
         number = canonical_number(number)
+        found = await self._store.read(lambda: find_current_document(number, template))
+        if found is not None and caller.agency in (None, found[0]):
+            kept = found[1]
+            return Paper(number, kept[0].copy, unseal_document(self._data_keys, kept))
         certificate, _, _ = mine(await self._store.read(lambda: look(number)), number, caller)
         copy = certificate.copies[-1]
-        kept = await self._store.read(lambda: find_document(number, copy.number, template))
-        if kept:
-            return Paper(number, copy.number, self._opened(kept))
         if copy.state is not CopyState.CURRENT:
             raise no_new_paper(certificate.status)
         # What is printed and what is signed come from one snapshot: a reissue meanwhile changes neither.
@@ -125,7 +132,7 @@ class Papers:
             None if self._timestamp is None else now + SECOND_PASS,
         )
         kept = await self._store.write(lambda: keep_document(file, Origin(caller.actor, now)))
-        return Paper(number, made, data if kept[0] is file else self._opened(kept))
+        return Paper(number, made, data if kept[0] is file else unseal_document(self._data_keys, kept))
 
     async def _make(self, agency: str, sheet: Sheet, credential: str) -> bytes:
         key, signer = await self._signers.signer_for(agency)
@@ -143,7 +150,8 @@ class Papers:
             plain = press.render_pdf(sheet, attached)
             signing = sign_pdf(
                 plain,
-                signer=SignThere(signer, loop),
+                # A key in memory signs from any thread; a device's session belongs to its loop.
+                signer=signer if isinstance(signer, SoftSigner) else SignThere(signer, loop),
                 certificate=certificate,
                 chain=chain,
                 signed_at=at,
@@ -157,9 +165,6 @@ class Papers:
 
     async def _roots(self) -> list[PublicKey]:
         return [key for key in await self._store.read(list_keys) if key.purpose is KeyPurpose.ROOT]
-
-    def _opened(self, kept: Sequence[Kept]) -> bytes:
-        return open_kept(self._data_keys, kept)
 
 
 def open_kept(data_keys: DataKeys, kept: Sequence[Kept]) -> bytes:

@@ -70,6 +70,13 @@ def find_document(number: str, copy: int, kind: str) -> Program[list[Kept]]:
     return [_kept(row) for row in (yield from run("find_document", number, copy, kind))]
 
 
+def find_current_document(number: str, kind: str) -> Program[tuple[str, list[Kept]] | None]:
+    """The agency of a certificate and the parts of its last copy's file in this form; None when no file is kept, or
+    there is no such certificate. One statement: files are asked for again and again."""
+    rows = yield from run("find_current_document", number, kind)
+    return (str(rows[0][0]), [_kept(row[1:]) for row in rows]) if rows else None
+
+
 def documents_of(numbers: Sequence[str]) -> Program[list[KeptLine]]:
     """Which files are kept for these certificates, part by part."""
     rows: list[Row] = yield from run("documents_of", list(numbers))

@@ -91,6 +91,7 @@ def build_app(settings: Settings, role: Role) -> App:
     routes: tuple[Route, ...] = (*PUBLIC_ROUTES, NUMBER_ROUTE, *LINK_ROUTES, *IMITATION_ROUTES)
     bodies: dict[str, type] = {"LookupRequest": LookupRequest, "CheckRequest": CheckRequest}
     work: list[Work] = [lambda: keep_pins(public, house.wait)]
+    shorten: Callable[[App], App] = _as_it_is
     if role is not Role.PUBLIC:
         sys.setswitchinterval(SWITCH_S)
         from verify.web.office.compose import compose_office
@@ -98,6 +99,7 @@ def build_app(settings: Settings, role: Role) -> App:
         office = compose_office(settings, house, public)
         handlers, work = office.handlers, [*work, *office.work]
         routes, bodies = (*routes, *office.routes), bodies | office.bodies
+        shorten = office.shorten
     document = build_document(routes, public_url=public.public_url, bodies=bodies)
     life = _Life(house, work)
     framework = build_framework(
@@ -113,7 +115,11 @@ def build_app(settings: Settings, role: Role) -> App:
         on_startup=[life.begin],
         on_shutdown=[life.end],
     )
-    return Front(public, Readiness(public), framework, office=role is not Role.PUBLIC)
+    return Front(public, Readiness(public), shorten(framework), office=role is not Role.PUBLIC)
+
+
+def _as_it_is(rest: App) -> App:
+    return rest
 
 
 def _public_desk(house: House) -> PublicDesk:

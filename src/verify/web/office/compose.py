@@ -28,12 +28,13 @@ from verify.web.office.canary import Canary, ask_node, keep_singing
 from verify.web.office.certificates import certificate_handlers
 from verify.web.office.changes import change_handlers, revocation_handlers
 from verify.web.office.desk import OfficeHalf
-from verify.web.office.documents import document_handlers
+from verify.web.office.documents import ShortWay, document_handlers
 from verify.web.office.rotation import ROTATION_ROUTES, RotationRequest, rotation_handlers
 from verify.web.office.routes import OFFICE_ROUTES
 from verify.web.office.stand_ins import STAND_IN_ROUTES, StandInDecision, stand_in_handlers
 from verify.web.opening import Derived, Opening
 from verify.web.public.half import PublicHalf, utc_now
+from verify.web.reply import App
 from verify.web.route import Route
 from verify.wiring import House
 from verify.wiring.desks import OfficeHouse
@@ -66,6 +67,8 @@ class Composed(msgspec.Struct, frozen=True):
     bodies: dict[str, type]
     work: list[Callable[[], Awaitable[None]]]
     """Runs as long as the process serves."""
+    shorten: Callable[[App], App]
+    """Puts a short way for what is asked again and again in front of the framework."""
 
 
 def compose_office(settings: Settings, house: Opening[House], public: PublicHalf) -> Composed:
@@ -110,6 +113,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
             *case_work(house, opening),
             lambda: _keep_canary(house, opening, settings),
         ],
+        lambda rest: ShortWay(half, rest),
     )
 
 
