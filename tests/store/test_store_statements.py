@@ -17,6 +17,7 @@ STATEMENTS = sorted(load_sqlite_statements())
 WALKS = {
     "broken_uploads", "list_agencies", "list_credentials", "list_signing_keys", "ready_batches", "last_trust_list",
     "list_counters", "list_lost", "list_revocation_lists", "last_pack_manifest", "last_packs", "delete_pack_manifests",
+    "delete_ended_sessions",
 }  # fmt: skip
 """Small tables, read by people, at start and once in minutes; `last_…` walk a key backwards and stop."""
 

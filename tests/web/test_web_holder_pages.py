@@ -149,15 +149,20 @@ def test_a_place_that_the_session_does_not_have_is_no_page(served: Server, place
         assert mine.get(f"/holder/{place}").status_code == 404
 
 
-def test_signing_out_takes_the_cookie_away(served: Server) -> None:
+def test_signing_out_takes_the_cookie_away_and_a_stolen_one_opens_nothing(served: Server) -> None:
     with Person(served) as mine:
         home = mine.sign_in(1)
+        stolen = mine.cookies()["verify-holder"]
         told = mine.send("/holder/sign-out", home)
         assert told.status_code == 303 and told.headers["set-cookie"].startswith("verify-holder=; Max-Age=0")
         assert mine.get("/holder/1").status_code == 401
         assert "已退出" in mine.get(told.headers["location"]).text
         again = mine.client.post("/holder/sign-out", data={"form": "x"})
         assert again.status_code == 303
+    with Person(served, cookie=f"verify-holder={stolen}") as thief:
+        assert thief.get("/holder/1").status_code == 401
+    with served.client(stolen) as thief:
+        assert thief.get("/api/v1/holder/document.pdf").status_code == 401
 
 
 # --- forms from elsewhere -------------------------------------------------------------------------------

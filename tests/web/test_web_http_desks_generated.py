@@ -34,9 +34,9 @@ async def _employer(server: Server) -> str:
         await store.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def keys(server: Server) -> dict[str, str]:
-    """What opens each door."""
+    """What opens each door; a session of its own for each, since one of them ends it."""
     number, who = server.installation.numbers[10], resident_id(10)
     with server.client() as client:
         session = client.post(

@@ -2,12 +2,13 @@
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from test_web_http_public import assert_secure
-from web_http_world import HOLDER, Server, resident_id
+from web_http_world import HOLDER, Server, install, resident_id, serving
 
 from verify.web.holders.routes import HOLDER_ROUTES
 from verify.web.route import Route
@@ -134,6 +135,29 @@ def test_only_a_session_opens_the_holders_door(server: Server, route: Route) -> 
     ):
         with server.client(key) as client:
             assert client.request(route.method, path, json=body).status_code == 401, key
+
+
+def test_signing_out_ends_a_session_on_the_server(server: Server) -> None:
+    with _session(server) as mine, _session(server) as other:
+        before = mine.get("/api/v1/holder/shares")
+        ended = mine.delete("/api/v1/holder-sessions")
+        after = [mine.get("/api/v1/holder/shares"), mine.delete("/api/v1/holder-sessions")]
+        cookie = {"cookie": f"verify-holder={mine.headers['authorization'].partition(' ')[2]}"}
+        with server.client(None, accept="text/html", **cookie) as browser:
+            page = browser.get("/holder/1")
+        kept = other.get("/api/v1/holder/shares")
+    assert (before.status_code, ended.status_code, ended.json()) == (200, 200, {"ended": True})
+    assert [one.status_code for one in (*after, page)] == [401] * 3 and kept.status_code == 200
+
+
+def test_objections_cost_what_a_look_up_costs(tmp_path: Path) -> None:
+    made = install(tmp_path, count=12, budget_per_source="6")
+    with serving(made) as server, _session(server) as mine:
+        seen = [mine.get("/api/v1/holder/objections?certificate=1") for _ in range(6)]
+        given = {"matter": "name", "words": "x"}
+        refused = mine.post("/api/v1/holder/objections?certificate=1", json=given)
+    assert [one.status_code for one in seen][:3] == [200] * 3 and seen[-1].status_code == 429
+    assert refused.status_code == 429 and "challenge" in refused.json()
 
 
 def test_a_session_opens_nothing_of_the_office_and_no_link_of_another(server: Server) -> None:

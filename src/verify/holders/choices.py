@@ -3,12 +3,20 @@
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from verify.holders.links import HOLDER
 from verify.holders.session import Session
 from verify.store.contract import Store
-from verify.store.holders import Asked, asked_about, is_listed, set_listed
+from verify.store.holders import CHINA, Asked, asked_about, drop_counts, is_listed, set_listed
 from verify.store.journal import Origin
+
+COUNTS_KEPT: Final = dt.timedelta(days=3 * 366)
+"""How long the counts of checks and visits stay: three years, as long as records of passing on personal data have to be
+kept (Regulations on Network Data Security Management, art. 12), so that a holder sees what those records can explain;
+longer they would be a profile that nobody asked for (PIPL art. 19)."""
+SWEPT_AT_ONCE: Final = 500
+"""Counts forgotten in one transaction: issuing waits a few milliseconds for it, never more."""
 
 
 class Choices:
@@ -34,3 +42,9 @@ class Choices:
         Whoever has the paper can open a session, a present employer too: it must not learn who else asked.
         """
         return await self._store.read(partial(asked_about, session.number))
+
+    async def sweep(self) -> None:
+        """Forget counts that are older than `COUNTS_KEPT`, a few at a time."""
+        before = (self._now() - COUNTS_KEPT).astimezone(CHINA).date()
+        while await self._store.write(partial(drop_counts, before, SWEPT_AT_ONCE)) == SWEPT_AT_ONCE:
+            pass

@@ -1,7 +1,8 @@
 """A quarter of an hour for whoever knows number, name and document: a sealed text, kept nowhere.
 
 It reaches the certificate whose number was shown, and those that a search by name and document shows anyway. One
-that its holder took out of that search is reached by its own number alone.
+that its holder took out of that search is reached by its own number alone. Only a session that was ended before its
+time leaves a row, until that time.
 """
 
 import datetime as dt
@@ -17,11 +18,13 @@ from verify.lookup.entries import read_identity
 from verify.proof.public import b64url, parse_b64url
 from verify.proof.sealing import DataKeys
 from verify.store.contract import Store
-from verify.store.holders import count_visit, holdings
+from verify.store.holders import count_visit, drop_ended, end_session, holdings, is_ended
 from verify.store.personal import person_tag
 
 LIFE: Final = dt.timedelta(minutes=15)
 PREFIX: Final = "hs_"
+SKEW: Final = dt.timedelta(minutes=1)
+"""How far the clocks of nodes may be apart before one takes a session for open that another has forgotten."""
 _PLACE: Final = b"holder-session/1"
 """Sessions share the cipher of cache entries; this keeps one from being taken for the other."""
 
@@ -81,12 +84,35 @@ class Sessions:
         session = Session(tuple(numbers), person, int((now + LIFE).timestamp()))
         return PREFIX + b64url(self._keys.seal_entry(_encode(session), _PLACE)), session
 
-    def read(self, text: str) -> Session:
-        """The session in a text. Raises Unauthenticated for anything else, and when it is over."""
+    async def read(self, text: str) -> Session:
+        """The session in a text, asked of the store each time whether it was ended: sign-out counts at once on every node.
+
+        Raises Unauthenticated for anything else and when it is over, StoreFailed when the store cannot say.
+        """
+        session, tag = self._open(text)
+        if await self._store.read(lambda: is_ended(tag), snapshot=False):
+            raise Unauthenticated
+        return session
+
+    async def end(self, text: str) -> None:
+        """Sign out: the text opens nothing any more, here or elsewhere. Raises Unauthenticated for what opens nothing."""
+        session = await self.read(text)
+        _, tag = self._open(text)
+        until = dt.datetime.fromtimestamp(session.until, dt.UTC)
+        await self._store.write(lambda: end_session(tag, until))
+
+    async def sweep(self) -> None:
+        """Forget ended sessions that would be over by now anyway."""
+        before = self._now() - SKEW
+        await self._store.write(lambda: drop_ended(before))
+
+    def _open(self, text: str) -> tuple[Session, bytes]:
+        """What is sealed in a text, and the text's own tag."""
         try:
-            session = _decode(self._keys.unseal_entry(parse_b64url(text.removeprefix(PREFIX)), _PLACE))
+            sealed = parse_b64url(text.removeprefix(PREFIX))
+            session = _decode(self._keys.unseal_entry(sealed, _PLACE))
         except (Unreadable, msgspec.DecodeError) as error:
             raise Unauthenticated from error
         if not text.startswith(PREFIX) or self._now().timestamp() >= session.until:
             raise Unauthenticated
-        return session
+        return session, self._keys.place_tag("holder-session", sealed.hex())

@@ -162,6 +162,28 @@ def asked_about(number: str) -> Program[list[Asked]]:
     return [Asked(*row) for row in (yield from run("checks_of_number", number, SHOWN))]
 
 
+def drop_counts(before: dt.date, limit: int) -> Program[int]:
+    """Forget at most `limit` counts of either kind of days before `before`; how many went of the larger part."""
+    visits = yield from run("drop_visits", before.isoformat(), limit)
+    checked = yield from run("drop_checked", before.isoformat(), limit)
+    return max(len(visits), len(checked))
+
+
+def end_session(tag: bytes, until: dt.datetime) -> Program[None]:
+    """A session counts no more, on any node; twice is the same as once. The ledger has nothing of sessions."""
+    yield from run("end_session", tag, to_micros(until))
+
+
+def is_ended(tag: bytes) -> Program[bool]:
+    """Whether a session was ended before its time."""
+    return bool((yield from run("find_ended_session", tag)))
+
+
+def drop_ended(before: dt.datetime) -> Program[None]:
+    """Forget ended sessions whose own time was over before `before`."""
+    yield from run("delete_ended_sessions", to_micros(before))
+
+
 def _share(row: Row) -> Share:
     key, number, sealed, created_at, expires_at, withdrawn_at = row
     ended = None if withdrawn_at is None else from_micros(withdrawn_at)

@@ -14,10 +14,11 @@ from verify.store.postgres import BROKEN, connect_postgres
 from verify.store.sqlite import assert_sqlite_ready, connect_sqlite
 
 TABLES = (
-    "agency", "filing", "credential", "signing_key", "trust_list", "pack_file", "pack_manifest", "counter", "certificate",
-    "copy", "photo", "document", "stand_in", "finder", "idempotency", "batch", "batch_row", "proposal", "employer_check",
-    "employer_check_row", "receipt", "checked", "share", "unlisted", "visit", "case_file", "case_picture", "case_event",
-    "imitation_site", "revocation_list", "subscription", "webhook", "webhook_delivery", "duty", "lost", "event", "event_note",
+    "agency", "filing", "credential", "signing_key", "trust_list", "pack_file", "pack_manifest", "counter",
+    "certificate", "copy", "photo", "document", "stand_in", "finder", "idempotency", "batch", "batch_row", "proposal",
+    "employer_check", "employer_check_row", "receipt", "checked", "share", "unlisted", "visit", "ended_session",
+    "case_file", "case_picture", "case_event", "imitation_site", "revocation_list", "subscription", "webhook",
+    "webhook_delivery", "duty", "lost", "event", "event_note",
 )  # fmt: skip
 """Every table but the ledger head and the schema version, each after those it refers to."""
 

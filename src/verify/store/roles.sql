@@ -14,7 +14,7 @@ grant select on all tables in schema public to verify_office;
 grant insert on
   event, event_note, agency, filing, credential, signing_key, trust_list, revocation_list, counter, certificate, copy,
   photo, document, stand_in, finder, idempotency, batch, batch_row, proposal, pack_file, pack_manifest,
-  employer_check, employer_check_row, receipt, checked, share, unlisted, visit,
+  employer_check, employer_check_row, receipt, checked, share, unlisted, visit, ended_session,
   case_file, case_picture, case_event, imitation_site, subscription, webhook, webhook_delivery, duty, lost
 to verify_office;
 grant update on
@@ -22,8 +22,8 @@ grant update on
   employer_check, employer_check_row, checked, share, unlisted, visit, case_file, imitation_site, webhook, duty, lost
 to verify_office;
 grant delete on
-  finder, batch_row, pack_file, pack_manifest, employer_check_row, unlisted, case_file, case_picture, case_event,
-  subscription, webhook, webhook_delivery
+  finder, batch_row, pack_file, pack_manifest, employer_check_row, checked, unlisted, visit, ended_session, case_file,
+  case_picture, case_event, subscription, webhook, webhook_delivery
 to verify_office;
 grant update (beat) on heartbeat to verify_office;
 grant update (due_at) on document to verify_office;

@@ -35,3 +35,21 @@ on conflict (number, kind, day) do update set times = visit.times + 1
 select day, kind, cast(sum(times) as bigint) from checked where number = $1 group by day, kind
 union all select day, kind, times from visit where number = $1
 order by 1 desc, 2 limit $2
+
+-- name: drop_visits
+delete from visit where (number, kind, day) in (select number, kind, day from visit where day < $1 limit $2)
+returning day
+
+-- name: drop_checked
+delete from checked
+where (number, employer, kind, day) in (select number, employer, kind, day from checked where day < $1 limit $2)
+returning day
+
+-- name: end_session
+insert into ended_session (tag, until) values ($1, $2) on conflict do nothing
+
+-- name: find_ended_session
+select until from ended_session where tag = $1
+
+-- name: delete_ended_sessions
+delete from ended_session where until < $1

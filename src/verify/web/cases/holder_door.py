@@ -20,14 +20,14 @@ def holder_case_handlers(doors: Doors) -> list[HTTPRouteHandler]:
     @post("/api/v1/holder/objections", status_code=201)
     async def object_to(request: Ask) -> Told:
         scope = request.scope
-        desk, session = await admit_holder(half, scope)
+        desk, session = await admit_holder(half, scope, tight=True)
         given, body = await read_json(half, scope, request.receive, HolderObjectionRequest)
         opened = await desk.desk.objection_of(session.number, given, request_tag(desk, scope, body))
         return told(doors.opened(opened, "/objections"))
 
     @get("/api/v1/holder/objections")
     async def objections(request: Ask) -> Told:
-        desk, session = await admit_holder(half, request.scope)
+        desk, session = await admit_holder(half, request.scope, tight=True)
         found = await desk.desk.objections_of(session.number)
         return told(half.json({"objections": [msgspec.to_builtins(one) for one in found]}))
 

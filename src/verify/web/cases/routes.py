@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from verify.web.holders.routes import CERTIFICATE
 from verify.web.public.routes import LANGUAGE, SOLUTION
 from verify.web.route import Answer, Body, Parameter, Route
 from verify.web.schemas import DAY, INSTANT, TRUTH, listed, maybe, record, ref, text
@@ -224,16 +225,16 @@ QUEUE_ROUTES: Final[tuple[Route, ...]] = (
 
 HOLDER_CASE_ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        method="POST", path="/api/v1/holder/objections", tag="holders", auth="holder",
+        method="POST", path="/api/v1/holder/objections", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="Object to an error on the certificate.",
         bodies=(Body("application/json", ref("HolderObjectionRequest"),
                      {"matter": "name", "words": "“倩”应为“茜”。"}),),
-        answers={201: Answer("Taken in.", schema=ref("CaseReceipt"), headers=("Location",))}, problems=(409,),
+        answers={201: Answer("Taken in.", schema=ref("CaseReceipt"), headers=("Location",))}, problems=(409, 429),
     ),
     Route(
-        method="GET", path="/api/v1/holder/objections", tag="holders", auth="holder",
+        method="GET", path="/api/v1/holder/objections", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="What was objected to, and how it stands.",
-        answers={200: Answer("Newest first.", schema=ref("CaseStatuses"))},
+        answers={200: Answer("Newest first.", schema=ref("CaseStatuses"))}, problems=(429,),
     ),
 )  # fmt: skip
 

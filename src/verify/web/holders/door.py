@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import msgspec
-from litestar import get, post, put
+from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from verify.certificate.number import canonical_number
@@ -78,16 +78,22 @@ async def admit_holder(half: OfficeHalf, scope: Scope, *, tight: bool = False) -
     With `tight` what a look-up costs is taken from the budgets of the asker and of the certificate.
     Raises Unauthenticated, NotFound, OverBudget.
     """
-    values = [value for key, value in scope["headers"] if key == b"authorization"]
-    scheme, _, text = values[0].decode("latin-1").strip().partition(" ") if len(values) == 1 else ("", "", "")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated
+    text = _bearer(scope)
     desk = half.opening.now()
-    session = desk.sessions.read(text.strip()).choose(_place(scope["query_string"]))
+    session = (await desk.sessions.read(text)).choose(_place(scope["query_string"]))
     if tight:
         source = asker(scope, half.public.trusted_proxies)
         await spend(half.public.opening.now(), scope, source, session.number)
     return desk, session
+
+
+def _bearer(scope: Scope) -> str:
+    """Raises Unauthenticated."""
+    values = [value for key, value in scope["headers"] if key == b"authorization"]
+    scheme, _, text = values[0].decode("latin-1").strip().partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated
+    return text.strip()
 
 
 def _place(query: bytes) -> int:
@@ -118,6 +124,12 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
             "expires_at": instant(dt.datetime.fromtimestamp(session.until, dt.UTC)),
         }
         return told(half.json(view, 201))
+
+    @delete("/api/v1/holder-sessions", status_code=200)
+    async def end(request: Ask) -> Told:
+        text = _bearer(request.scope)
+        await half.opening.now().sessions.end(text)
+        return told(half.json({"ended": True}))
 
     @get("/api/v1/holder/shares")
     async def shares(request: Ask) -> Told:
@@ -162,7 +174,7 @@ def holder_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
         desk, session = await admit_holder(half, request.scope, tight=True)
         return told(picture_file(half, await desk.files.picture(session)))
 
-    return [begin, shares, share, withdraw, listed, set_listed, checks, document, picture]
+    return [begin, end, shares, share, withdraw, listed, set_listed, checks, document, picture]
 
 
 def document_file(half: OfficeHalf, paper: Paper) -> Reply:

@@ -85,7 +85,7 @@ class Doors:
         """
         public, desk = self.half.public.opening.now(), self.half.opening.now()
         cookie = self.cookies.session.sent(scope)
-        session = desk.sessions.read(cookie)
+        session = await desk.sessions.read(cookie)
         if not place.isascii() or not place.isdigit() or len(place) > 3:
             raise NotFound
         session = session.choose(int(place))
@@ -230,9 +230,15 @@ def _session_handlers(doors: Doors) -> list[HTTPRouteHandler]:
 
     @post("/holder/sign-out", status_code=303)
     async def sign_out(request: Ask) -> Told:
+        scope, desk = request.scope, half.opening.now()
+        check_site(scope, half.public.host)
+        cookie, form = doors.cookies.session.sent(scope), await doors.form(scope, request.receive, ())
         with contextlib.suppress(Unauthenticated):
-            await doors.act(request.scope, request.receive, "1")
-        return doors.see_other(request.scope, "/holder?left=yes", doors.cookies.session.take())
+            await desk.sessions.read(cookie)  # whoever is not signed in is out already, with any form
+            if not form_belongs(desk.data_keys, cookie, form.get(FIELD, "")):
+                raise Forbidden(FOREIGN)
+            await desk.sessions.end(cookie)  # no budget holds it back
+        return doors.see_other(scope, "/holder?left=yes", doors.cookies.session.take())
 
     return [enter, sign_in, sign_out]
 

@@ -13,7 +13,7 @@ _LANGUAGE: Final = Parameter(
     "lang", "query", "`zh` or `en`; else Accept-Language.", text(enum=["zh", "en"]), required=False
 )
 
-_CERTIFICATE: Final = Parameter(
+CERTIFICATE: Final = Parameter(
     "certificate", "query", "Place of the certificate in the session's `numbers`, from 1; else the first.",
     {"type": "integer", "minimum": 1, "maximum": 40}, required=False,
 )  # fmt: skip
@@ -44,6 +44,7 @@ HOLDER_COMPONENTS: Final[dict[str, dict[str, Any]]] = {
         withdrawn_at=maybe(INSTANT),
     ),
     "Shares": listed("shares", ref("Share")),
+    "Ended": record(("ended",), ended=TRUTH),
     "Listed": record(("listed",), listed=TRUTH),
     "AskedAbout": listed(
         "checks",
@@ -66,45 +67,50 @@ HOLDER_ROUTES: Final[tuple[Route, ...]] = (
         problems=(429, 503), components=HOLDER_COMPONENTS,
     ),
     Route(
+        method="DELETE", path="/api/v1/holder-sessions", tag="holders", auth="holder",
+        summary="Sign out: the session ends now, on every node.",
+        answers={200: Answer("It opens nothing any more.", schema=ref("Ended"))},
+    ),
+    Route(
         method="GET", path="/api/v1/holder/shares", summary="The links of the certificate.", tag="holders",
-        auth="holder", parameters=(_CERTIFICATE,),
+        auth="holder", parameters=(CERTIFICATE,),
         answers={200: Answer("Newest first.", schema=ref("Shares"))}, problems=(429,),
     ),
     Route(
         method="POST", path="/api/v1/holder/shares", summary="Make a link that ends by itself.", tag="holders",
-        auth="holder", parameters=(_CERTIFICATE,),
+        auth="holder", parameters=(CERTIFICATE,),
         bodies=(Body("application/json", ref("ShareRequest"), {"days": 7, "label": "应聘"}),),
         answers={201: Answer("The link.", schema=ref("Share"))}, problems=(409, 429),
     ),
     Route(
         method="POST", path="/api/v1/holder/shares/{share}/withdrawal", summary="End a link at once.",
-        tag="holders", auth="holder", parameters=(_SHARE, _CERTIFICATE),
+        tag="holders", auth="holder", parameters=(_SHARE, CERTIFICATE),
         answers={200: Answer("The link.", schema=ref("Share"))}, problems=(408, 413, 429),
     ),
     Route(
-        method="GET", path="/api/v1/holder/name-search", tag="holders", auth="holder", parameters=(_CERTIFICATE,),
+        method="GET", path="/api/v1/holder/name-search", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="Whether a search by name and document shows the certificate.",
         answers={200: Answer("It does or not.", schema=ref("Listed"))}, problems=(429,),
     ),
     Route(
-        method="PUT", path="/api/v1/holder/name-search", tag="holders", auth="holder", parameters=(_CERTIFICATE,),
+        method="PUT", path="/api/v1/holder/name-search", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="Show it there, or not.", bodies=(Body("application/json", ref("ListedRequest"), {"listed": False}),),
         answers={200: Answer("As it is now.", schema=ref("Listed"))}, problems=(429,),
     ),
     Route(
-        method="GET", path="/api/v1/holder/checks", tag="holders", auth="holder", parameters=(_CERTIFICATE,),
+        method="GET", path="/api/v1/holder/checks", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="How often employers asked, and how often somebody came as the holder: by day and kind, never by whom.",
         answers={200: Answer("Newest first.", schema=ref("AskedAbout"))}, problems=(429,),
     ),
     Route(
-        method="GET", path="/api/v1/holder/document.pdf", tag="holders", auth="holder", parameters=(_CERTIFICATE,),
+        method="GET", path="/api/v1/holder/document.pdf", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="The signed PDF of the last copy, with the full identity number: byte for byte the agency's.",
         answers={200: Answer("The file that is kept, also when the certificate has ended since.", "application/pdf",
                              text(format="binary"))},
         problems=(409, 422, 429),
     ),
     Route(
-        method="GET", path="/api/v1/holder/document.png", tag="holders", auth="holder", parameters=(_CERTIFICATE,),
+        method="GET", path="/api/v1/holder/document.png", tag="holders", auth="holder", parameters=(CERTIFICATE,),
         summary="The picture for a phone: no identity number, no portrait.",
         answers={200: Answer("The picture.", "image/png", text(format="binary"))}, problems=(409, 422, 429),
     ),

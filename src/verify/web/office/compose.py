@@ -18,6 +18,7 @@ from verify.web.cases.routes import CASE_ROUTES
 from verify.web.employers.administration import ADMINISTRATION_ROUTES
 from verify.web.employers.compose import EMPLOYER_BODIES, employer_handlers, employer_work
 from verify.web.employers.routes import EMPLOYER_ROUTES
+from verify.web.holders.compose import holder_work
 from verify.web.holders.door import HOLDER_BODIES, holder_handlers
 from verify.web.holders.pages_door import holder_page_handlers
 from verify.web.holders.routes import HOLDER_PAGE_ROUTES, HOLDER_ROUTES
@@ -111,6 +112,7 @@ def compose_office(settings: Settings, house: Opening[House], public: PublicHalf
             lambda: _publish_packs(house, opening, settings.pack_every_s),
             *employer_work(house, opening),
             *case_work(house, opening),
+            *holder_work(house, opening),
             lambda: _keep_canary(house, opening, settings),
         ],
         lambda rest: ShortWay(half, rest),

@@ -286,7 +286,7 @@ create table checked (                  -- how often an employer asked about a c
   times    bigint not null,
   primary key (number, employer, kind, day)
 );
-create index checked_by_employer on checked (employer, number);
+create index checked_by_day on checked (day);
 
 create table subscription (             -- a certificate that an employer wants to hear about
   employer text collate "C" not null references credential (id),
@@ -352,6 +352,12 @@ create table visit (                    -- how often somebody came as a certific
   day    text collate "C" not null,
   times  bigint not null,
   primary key (number, kind, day)
+);
+create index visit_by_day on visit (day);
+
+create table ended_session (            -- a holder's session that its holder ended before its time
+  tag   bytea primary key,             -- keyed digest of its text
+  until bigint not null                -- its time; nothing is to be known of it later
 );
 
 create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate

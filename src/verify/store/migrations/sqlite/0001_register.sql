@@ -326,7 +326,7 @@ create table checked (                  -- how often an employer asked about a c
   times    integer not null,
   primary key (number, employer, kind, day)
 ) strict, without rowid;
-create index checked_by_employer on checked (employer, number);
+create index checked_by_day on checked (day);
 
 create table subscription (             -- a certificate that an employer wants to hear about
   employer text not null references credential (id),
@@ -392,6 +392,12 @@ create table visit (                    -- how often somebody came as a certific
   day    text not null,
   times  integer not null,
   primary key (number, kind, day)
+) strict, without rowid;
+create index visit_by_day on visit (day);
+
+create table ended_session (            -- a holder's session that its holder ended before its time
+  tag   blob primary key,             -- keyed digest of its text
+  until integer not null                -- its time; nothing is to be known of it later
 ) strict, without rowid;
 
 create table case_file (                -- what somebody told the desk: a report, or an objection to a certificate
