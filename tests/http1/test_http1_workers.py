@@ -33,8 +33,8 @@ def ask(port: int, path: str = "/") -> str:
     return ""
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def until(true: Callable[[], bool], limit_s: float = 60) -> None:
+    end = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -71,6 +71,26 @@ def test_connections_are_spread_and_a_worker_that_dies_is_replaced(port: int) ->
         os.kill(dead, signal.SIGKILL)
         until(lambda: len(asked_often(port)) == 2)
         assert str(dead) not in asked_often(port)
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_replaced_and_holds_up_nobody(port: int) -> None:
+    with serving(port, 2) as process:
+        before = children(process.pid)
+        dead = int(asked_often(port).pop())
+        os.kill(dead, signal.SIGKILL)
+        until(lambda: bool(children(process.pid) - before))
+        (starting,) = children(process.pid) - before
+        os.kill(starting, signal.SIGSTOP)
+        time.sleep(1.5)  # the parent has asked it meanwhile, and it could not answer yet
+        os.kill(starting, signal.SIGKILL)
+        os.kill(int(asked_often(port).pop()), signal.SIGKILL)
+        until(lambda: len(asked_often(port)) == 2, limit_s=30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -55,6 +55,13 @@ class _Workers(Multiprocess):
     def sockets(self, _: list[socket.socket]) -> None:
         pass
 
+    def keep_subprocess_alive(self) -> None:
+        """As the parent's, which holds both ends of the pipe to a worker: one that was killed while it started would
+        never be heard to end, and for `SILENT_S` nobody would be replaced and no signal obeyed."""
+        for worker in self.processes:
+            worker.child_conn.close()
+        super().keep_subprocess_alive()
+
 
 def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     """A bound socket. Raises OSError."""
