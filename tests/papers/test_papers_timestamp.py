@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pades_world import AGENCY_ENDS, NOW, ROOT_DER, YEAR, Authority, serve
 from proof_world import DAY, PAIR
 from proof_world import ROOT as OPERATOR_PAIR
-from web_http_world import ROOT, Installation, Server, install, serving
+from web_http_world import ROOT, Installation, Server, install, serving, wait_until
 
 from verify.proof.authority import agency_certificate
 from verify.proof.pades_check import check_pdf
@@ -97,6 +97,16 @@ def test_files_are_renewed_by_a_command_and_what_is_served_begins_with_the_first
                 report = client.post("/api/v1/checks", files={"file": ("a.pdf", file)}).json()
                 signature = next(one for one in report["checks"] if one["name"] == "document-signature")
                 assert report["verdict"] == "valid" and "Byte for byte" in signature["detail"]["en"]
+        # The service does the same by itself, from its start on.
+        authority.now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        with sqlite3.connect(made.database) as register:
+            register.execute("update document set due_at = 1 where due_at is not null")
+        with serving(made) as server, server.client(made.agency_key) as client:
+            wait_until(lambda: len(client.get(address).content) > len(grown), what=server.log.read_text)
+            assert client.get(address).content.startswith(grown)
+            told_by = client.get("/metrics").text
+            assert 'verify_archive_renewals_total{outcome="renewed"' in told_by
+            assert made.numbers[0] not in server.log.read_text()
     bare = install(_folder(tmp_path / "bare"), count=0)
     assert "VERIFY_TIMESTAMP_URL" in renew(bare, code=1).stderr
 
