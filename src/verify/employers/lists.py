@@ -46,6 +46,7 @@ from verify.store.employers import (
     finish_questions,
     keep_digest,
     open_check,
+    result_place,
     unfinished_checks,
     waiting_questions,
 )
@@ -151,7 +152,7 @@ class Lists:
         ]
 
     def _kept(self, check_id: str, state: str, row: int, what: Question | Result) -> SealedRow:
-        return SealedRow(row, state, self._keys.seal(_encode(what), _place(check_id, row)))
+        return SealedRow(row, state, self._keys.seal(_encode(what), result_place(check_id, row)))
 
     # --- asking -----------------------------------------------------------------------------------------
 
@@ -205,8 +206,8 @@ class Lists:
         """
         check, lines = await self.whole(check_id, credential)
         assert check.done_at is not None  # `whole` gives finished ones only
-        digest = hashlib.sha256(lines)
-        await self._store.write(partial(keep_digest, check.id, digest.digest()))
+        digest, origin = hashlib.sha256(lines), Origin(credential.id, self._now(), check.request)
+        await self._store.write(lambda: keep_digest(check.id, digest.digest(), origin))
         payload = _encode(
             ResultList(
                 iss=self._public_url, jti=check.id, iat=int(check.done_at.timestamp()),
@@ -225,7 +226,7 @@ class Lists:
     def _opened(self, check_id: str, row: SealedRow) -> Result | None:
         if row.state == "waiting":
             return None
-        return _result(self._keys.unseal(row.sealed, _place(check_id, row.row)))
+        return _result(self._keys.unseal(row.sealed, result_place(check_id, row.row)))
 
     # --- working ----------------------------------------------------------------------------------------
 
@@ -253,7 +254,7 @@ class Lists:
         return len(kept)
 
     async def _answer(self, check_id: str, row: int, sealed: bytes) -> tuple[str, Result]:
-        question = _question(self._keys.unseal(sealed, _place(check_id, row)))
+        question = _question(self._keys.unseal(sealed, result_place(check_id, row)))
         try:
             found = await ask(question, self._lookup, self._checker)
         except (Invalid, ProofFailed) as error:
@@ -276,7 +277,3 @@ class Lists:
     async def sweep(self) -> None:
         """Drop results older than `RESULT_LIFE`."""
         await self._store.write(partial(drop_rows, self._now() - RESULT_LIFE))
-
-
-def _place(check_id: str, row: int) -> bytes:
-    return f"{check_id}/{row}".encode()

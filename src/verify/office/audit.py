@@ -7,6 +7,8 @@ import msgspec
 from verify.office.audit_certificates import CertificateAudit
 from verify.office.audit_documents import audit_documents
 from verify.office.audit_ledger import audit_ledger
+from verify.office.audit_published import audit_published
+from verify.office.audit_statements import StatementAudit
 from verify.office.findings import Finding, Findings
 from verify.proof.sealing import DataKeys
 from verify.store import register
@@ -38,7 +40,9 @@ async def audit(store: Store, data_keys: DataKeys, progress: Callable[[int], Non
     links and copies are the fold of its events. 4. Each number parses and says what the face says. 5. Each token
     and credential carries a signature of a key of its agency, in its window, over this certificate. 6. Each
     sealed holder opens, is what the ledger committed to, and can be found by number + name and person. 7. Each kept file opens
-    and is the one whose digest the ledger has.
+    and is the one whose digest the ledger has. 8. Each receipt and each employer's list is what the ledger says of it, and
+    results kept are those that were signed. 9. The newest trust list and the newest status pack carry a signature of the
+    operator in its key's window, over what the tables say; every pack file is its digest.
 
     It reads one snapshot and changes nothing, so it may run beside a busy service; at about 300 µs a certificate
     the database cannot fold back its log meanwhile. An API key's secret hash is not in the ledger and so not
@@ -50,7 +54,9 @@ async def audit(store: Store, data_keys: DataKeys, progress: Callable[[int], Non
 def _audit(data_keys: DataKeys, progress: Callable[[int], None]) -> Program[Report]:
     findings = Findings()
     # 1. The chain, and the tables that are folds of it.
-    chain, fold = yield from audit_ledger(findings)
+    statements = StatementAudit(findings)
+    chain, fold = yield from audit_ledger(findings, statements)
+    yield from statements.close(data_keys)
     # 2. Certificates, page by page, each against its own events.
     keys = {key.kid: key for key in (yield from register.list_keys())}
     losses = yield from list_losses()
@@ -67,7 +73,8 @@ def _audit(data_keys: DataKeys, progress: Callable[[int], None]) -> Program[Repo
         yield from audit_documents(numbers, events, data_keys, findings)
         after = numbers[-1]
         progress(desk.certificates)
-    # 3. No counter may give a number again.
+    # 3. What every reader is handed; and no counter may give a number again.
+    yield from audit_published(list(keys.values()), chain.seq, findings)
     counters: dict[str, int] = dict((yield from run("list_counters")))
     desk.check_counters(counters, fold.counters)
     return Report(

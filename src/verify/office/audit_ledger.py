@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from verify.errors import LedgerBroken
+from verify.office.audit_statements import StatementAudit
 from verify.office.findings import Findings
 from verify.proof.ledger import GENESIS, event_hash
 from verify.store import register
@@ -94,19 +95,24 @@ class Chain:
         return event
 
 
-def audit_ledger(findings: Findings) -> Program[tuple[Chain, Fold]]:
-    """Follow every row from the genesis to the head, then compare the administration's tables."""
+def audit_ledger(findings: Findings, statements: StatementAudit) -> Program[tuple[Chain, Fold]]:
+    """Follow every row from the genesis to the head, then compare the administration's tables.
+
+    `statements` is shown every page of events.
+    """
     chain, fold = Chain(findings), Fold()
     while rows := (yield from run("read_events", chain.seq, PAGE)):
-        born = []
+        born, events = [], []
         for row in rows:
             event = chain.follow(row)
             if event is None:
                 continue
             if event.kind == EventKind.ISSUED and event.number:
                 born.append((event.seq, event.number))
+            events.append(event)
             _take(fold, event, findings)
         yield from _existing(born, findings)
+        yield from statements.take(events)
     ((seq, digest),) = yield from run("read_head")
     if (seq, digest) != (chain.seq, chain.hash):
         zh = f"台账末条为 {chain.seq}，记录的头为 {seq}。"

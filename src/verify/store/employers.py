@@ -141,9 +141,20 @@ def check_rows(check_id: str, after: int, limit: int) -> Program[list[SealedRow]
     return [SealedRow(*row) for row in (yield from run("employer_check_rows", check_id, after, limit))]
 
 
-def keep_digest(check_id: str, digest: bytes) -> Program[None]:
-    """Keep for ever which file of results was signed; the first one counts."""
+def result_place(check_id: str, row: int) -> bytes:
+    """What binds a sealed question or result to its place (associated data of the seal)."""
+    return f"{check_id}/{row}".encode()
+
+
+def keep_digest(check_id: str, digest: bytes, origin: Origin) -> Program[None]:
+    """Keep for ever which file of results was signed, in the ledger too; the first one counts."""
+    rows = yield from run("find_signed_check", check_id)
+    if not rows or rows[0][5] is not None:
+        return
     yield from run("keep_check_digest", check_id, digest)
+    journal = yield from open_journal(origin)
+    journal.add(EventKind.CHECK_SIGNED, {"id": check_id, "digest": digest.hex()})
+    yield from journal.close()
 
 
 def read_signed_list(kid: str, check_id: str) -> Program[tuple[SignedList | None, PublicKey | None]]:

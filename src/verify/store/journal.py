@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     REVOCATION_PROPOSED = "revocation-proposed"
     REVOCATION_DECIDED = "revocation-decided"
     CHECK_RECEIVED = "check-received"
+    CHECK_SIGNED = "check-signed"
+    """The digest of the file of results that a signature names, the first time that it is signed."""
     RECEIPT_GIVEN = "receipt-given"
     SUBSCRIPTIONS_CHANGED = "subscriptions-changed"
     WEBHOOK_CHANGED = "webhook-changed"

@@ -177,6 +177,9 @@ class _Replay:
                 yield from run("delete_webhook", data["id"])
                 self._forget(EventKind.WEBHOOK_CHANGED, data["id"])
                 self.changes += 1
+            case EventKind.CHECK_SIGNED:
+                yield from run("keep_check_digest", data["id"], bytes.fromhex(data["digest"]))
+                self.changes += 1
             case EventKind.RECEIPT_GIVEN:
                 yield from self._receipt(event, data)
             case EventKind.STAND_IN_DECIDED:
