@@ -31,6 +31,7 @@ STORE_READS: Final = "verify_store_reads"
 OPEN: Final = "verify_open"
 WEBHOOKS: Final = "verify_webhook_requests"
 ARCHIVE: Final = "verify_archive_renewals"
+CASES: Final = "verify_cases"
 CANARY_ROUNDS: Final = "verify_canary_rounds"
 CANARY_SECONDS: Final = "verify_canary_seconds"
 CANARY_LAST_SUCCESS: Final = "verify_canary_last_success_timestamp_seconds"
@@ -47,6 +48,7 @@ _WORDS: Final = MappingProxyType(
         WEBHOOKS: "Requests to employers' addresses by what came of them.",
         ARCHIVE: "Archive timestamps for kept files by what came of them; `unavailable` is tried again.",
         OPEN: "1 when everything that this worker needs is open.",
+        CASES: "Cases at the desk that wait for somebody, and those of them past their day; the same on every office node.",
         CANARY_ROUNDS: "Rounds of the canary by what came of them; `stale` must never be there.",
         CANARY_SECONDS: "From the canary's acknowledged revocation until every node had shown it, last round.",
         CANARY_LAST_SUCCESS: "When every node last showed the canary as it was.",
@@ -77,7 +79,7 @@ def setup_logging(level: str) -> None:
 class Tally:
     """Counters of one process: plain integers under a label, added to from the event loop alone."""
 
-    __slots__ = ("archive", "lookups", "problems", "requests", "webhooks")
+    __slots__ = ("archive", "cases", "lookups", "problems", "requests", "webhooks")
 
     def __init__(self) -> None:
         """Start at nothing."""
@@ -91,6 +93,8 @@ class Tally:
         """By outcome of one request: `delivered`, `too-slow`."""
         self.archive: dict[str, int] = {}
         """Renewals of kept files by outcome."""
+        self.cases: dict[str, int] = {}
+        """As last counted: `waiting`, `overdue`; nothing where nobody counts, or nobody could."""
 
     @staticmethod
     def add(counter: dict[str, int], label: str) -> None:
@@ -146,6 +150,11 @@ class _Export(Collector):
             for value, count in list(counts.items()):
                 family.add_metric([value, worker], count)
             yield family
+        if self._source.cases:
+            waiting = GaugeMetricFamily(CASES, _WORDS[CASES], labels=["state", "worker"])
+            for state, count in self._source.cases.items():
+                waiting.add_metric([state, worker], count)
+            yield waiting
         if canary_tally.rounds:
             yield from _canary_metrics(worker)
         for name, read in self._readings.items():

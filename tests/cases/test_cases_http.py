@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +22,17 @@ from schemathesis.specs.openapi.checks import (
 from test_web_challenge import solve
 from test_web_http_hygiene import HOSTILE
 from test_web_http_public import assert_secure
-from web_http_world import HOLDER, OTHER, SKILL, Installation, Server, install, resident_id, serving
+from web_http_world import (
+    HOLDER,
+    OTHER,
+    SKILL,
+    Installation,
+    Server,
+    install,
+    resident_id,
+    serving,
+    wait_until,
+)
 
 from verify.web.cases.routes import (
     CASE_ROUTES,
@@ -240,6 +251,28 @@ def test_slips_in_a_typed_number_are_read_as_on_the_search_page(server: Server) 
         assert sent.status_code == 303 and sent.headers["location"].startswith("/objections/")
         case = newest(agency)
         assert agency.get(f"/api/v1/cases/{case['id']}").json()["told"]["code"] == "S000044000456263991999"
+
+
+def test_metrics_say_how_many_cases_wait_and_how_many_are_overdue(tmp_path: Path) -> None:
+    made = install(tmp_path, count=1)
+    with serving(made) as running, running.client() as client:
+        wait_until(lambda: 'verify_cases{state="waiting"' in client.get("/metrics").text)
+        for _ in range(3):
+            objection(client)
+    with sqlite3.connect(made.database) as register:
+        register.execute("update case_file set due_at = 1 where id = (select min(id) from case_file)")
+    register.close()
+    with serving(made) as running, running.client() as client:
+
+        def figures() -> dict[str, float]:
+            told = client.get("/metrics").text
+            lines = re.findall(r'^verify_cases\{state="(\w+)",worker="\d+"\} (\S+)$', told, re.MULTILINE)
+            return {state: float(count) for state, count in lines}
+
+        wait_until(lambda: figures() == {"waiting": 3.0, "overdue": 1.0}, what=figures)
+        assert "# TYPE verify_cases gauge" in client.get("/metrics").text
+    with serving(made, "create_public_app") as running, running.client() as client:
+        assert "verify_cases{" not in client.get("/metrics").text
 
 
 @pytest.fixture

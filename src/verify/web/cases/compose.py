@@ -7,7 +7,7 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from verify.errors import VerifyError
-from verify.telemetry import log
+from verify.telemetry import log, tally
 from verify.web.cases.door import CASE_BODIES, Doors, objection_handlers, receipt_handlers, report_handlers
 from verify.web.cases.holder_door import HOLDER_CASE_BODIES, holder_case_handlers
 from verify.web.cases.queue_door import QUEUE_BODIES, deed_handlers, listing_handlers, queue_handlers
@@ -17,6 +17,8 @@ from verify.wiring import House
 from verify.wiring.desks import OfficeHouse
 
 SWEEP_S: Final = 3600
+COUNT_S: Final = 60
+"""How old the figure for metrics may be: one count over an index of the open cases, in the background."""
 DESK_BODIES: Final[dict[str, type]] = CASE_BODIES | HOLDER_CASE_BODIES | QUEUE_BODIES
 
 
@@ -35,8 +37,8 @@ def case_handlers(half: OfficeHalf) -> list[HTTPRouteHandler]:
 
 
 def case_work(house: Opening[House], opening: Derived[OfficeHouse]) -> list[Callable[[], Awaitable[None]]]:
-    """The hourly sweep, which also tells the operator how many cases wait."""
-    return [lambda: _sweep(house, opening)]
+    """The hourly sweep, which also tells the operator how many cases wait, and the count of them for metrics."""
+    return [lambda: _sweep(house, opening), lambda: _count(house, opening)]
 
 
 async def _sweep(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
@@ -54,3 +56,15 @@ async def _sweep(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
         except VerifyError as error:
             log.warning("old cases could not be swept; it is tried again", code=error.code)
         await asyncio.sleep(SWEEP_S)
+
+
+async def _count(house: Opening[House], opening: Derived[OfficeHouse]) -> None:
+    await house.wait()
+    queue = opening.now().queue
+    while True:
+        try:
+            waiting, overdue = await queue.waiting()
+            tally.cases = {"waiting": waiting, "overdue": overdue}
+        except VerifyError:
+            tally.cases = {}  # no figure rather than an old one
+        await asyncio.sleep(COUNT_S)
