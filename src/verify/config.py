@@ -231,10 +231,18 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise BadSettings(
-            Words(f"配置值有误：{error}。", f"A setting has a wrong value: {error}.")
-        ) from error
+        raise _wrong_value(str(error)) from error
     return _with_passphrase(settings)
+
+
+def _wrong_value(error: str) -> BadSettings:
+    """The same by the name that the reader has set, with what it is for."""
+    why, _, field = error.removesuffix("`").partition(" - at `$.")
+    about = describe_settings().get(field)
+    if about is None:
+        return BadSettings(Words(f"配置值有误：{error}。", f"A setting has a wrong value: {error}."))
+    what = Words(f"{about.name} 的值有误：{why}。", f"{about.name} has a wrong value: {why}.")
+    return BadSettings(what, hint=about.words + (f" Example: {about.example}" if about.example else ""))
 
 
 def _decode(kind: type, value: object) -> object:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import re
 import secrets
 import sys
 import urllib.error
@@ -16,7 +17,7 @@ import click
 
 from verify.certificate.status import Verdict
 from verify.cli import errand
-from verify.errors import Malformed, Unavailable, Unreadable, VerifyError, Words
+from verify.errors import Malformed, NotFound, Unavailable, Unreadable, VerifyError, Words
 from verify.lookup.check import Report, check_offline
 from verify.lookup.scan import Reply
 from verify.proof.public import fingerprint
@@ -156,10 +157,22 @@ def ask_server(server: str, number: str, name: str | None) -> list[dict[str, Any
     return list(found)
 
 
+_NAMES_A_FILE = re.compile(r"[^:]*\.[A-Za-z]{2,5}")
+"""No address, token or credential ends so: the last part of a credential is a signature, 86 characters long."""
+
+
 def read_brought(what: str) -> bytes | str:
-    """A PDF or picture as it is; else the text inside a file or standard input; or `what` itself. Raises Unreadable."""
+    """A PDF or picture as it is; else the text inside a file or standard input; or `what` itself.
+
+    Raises Unreadable, and NotFound for what can only be the name of a file.
+    """
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if what == "-" else _file(Path(what))
     if data is None:
+        if _NAMES_A_FILE.fullmatch(what):
+            missing = Words(f"没有文件 {what}。", f"There is no file {what}.")
+            raise NotFound(
+                missing, hint="name the file, or bring what its QR code holds; verify check --help"
+            )
         return what
     if len(data) > MAX_FILE_BYTES:
         raise Unreadable(Words("文件过大。", "The file is larger than 8 MiB."))

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from verify.config import Settings
-from verify.errors import BadSettings, Invalid, Malformed, VerifyError, Words
+from verify.errors import BadSettings, Conflict, Invalid, Malformed, NotFound, StoreFailed, VerifyError, Words
 from verify.wiring import House, Role, open_house, read_settings
 from verify.wiring.desks import OfficeHouse, open_office_house
 
@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 BAD_NEWS = 1
 WRONG_USE = 2
+STOPPED = 130
 _WRONG = (Invalid, Malformed, BadSettings)
+_ASKED = "verify.asked"
+"""Key of the running command's name in the context."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -30,12 +33,31 @@ class Commands(click.Group):
     """A group that tells errors of the product in both languages and exits 1, or 2 for wrong use."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a VerifyError ends the process with its words and its hint."""
+        """Run the command; a VerifyError ends the process with its words and its hint, and so does a file or folder
+        that the machine refuses."""
         try:
             return super().invoke(ctx)
         except VerifyError as error:
             tell_error(error)
             ctx.exit(WRONG_USE if isinstance(error, _WRONG) else BAD_NEWS)
+        except BrokenPipeError:
+            raise  # click ends quietly when nobody reads on
+        except OSError as error:
+            if error.filename is None:
+                raise
+            tell_error(_refused(error))
+            ctx.exit(BAD_NEWS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click; what was asked for is kept for the hint of an error, two levels deep."""
+        name, command, rest = super().resolve_command(ctx, args)
+        path = [ctx.command_path, name or ""]
+        if isinstance(command, click.Group) and rest and rest[0] in command.commands:
+            path.append(rest[0])
+        ctx.meta[_ASKED] = " ".join(path)
+        return name, command, rest
 
 
 def settings() -> Settings:
@@ -116,7 +138,8 @@ def tell_error(error: VerifyError) -> None:
     click.echo(f"error: {error.detail.en}", err=True)
     click.echo(f"错误：{error.detail.zh}", err=True)
     for fault in error.faults:
-        click.echo(f"  {fault.pointer or '/'} ({fault.code}): {fault.detail.en} {fault.detail.zh}", err=True)
+        said = "" if fault.detail == error.detail else f": {fault.detail.en} {fault.detail.zh}"
+        click.echo(f"  {fault.pointer or '/'} ({fault.code}){said}", err=True)
     click.echo(f"next: {error.hint or _next(error)}", err=True)
 
 
@@ -127,10 +150,20 @@ def is_terminal() -> bool:
 
 def _next(error: VerifyError) -> str:
     context = click.get_current_context(silent=True)
-    command = context.command_path if context else "verify"
+    command = context.meta.get(_ASKED, context.command_path) if context else "verify"
     if isinstance(error, _WRONG):
         return f"correct what is listed and run it again; {command} --help shows an example"
+    if isinstance(error, NotFound):
+        return f"compare it letter by letter with what is registered; {command} --help shows an example"
+    if isinstance(error, Conflict):
+        return "nothing was changed; look at what is there now before anything else"
     return f"{command} --help; if it stays, verify audit"
+
+
+def _refused(error: OSError) -> VerifyError:
+    why, where = error.strerror or type(error).__name__, error.filename
+    what = Words(f"无法读写 {where}：{why}。", f"{where} cannot be read or written: {why}.")
+    return StoreFailed(what, hint=f"ls -ld {where}; name another place, or let this user write there")
 
 
 def _cell(value: object) -> str:

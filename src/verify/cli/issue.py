@@ -11,7 +11,7 @@ import click
 from verify.certificate.reason import Role as Acting
 from verify.cli import errand
 from verify.cli.progress import Progress
-from verify.cli.rosters import Outcome, issue_roster, only_agency
+from verify.cli.rosters import Outcome, issue_roster, lines_of, only_agency
 from verify.errors import Conflict, Words
 from verify.issuance.caller import Caller
 from verify.wiring.desks import OfficeHouse
@@ -36,8 +36,7 @@ def issue(file: Path, agency: str | None, out: Path | None, as_json: bool) -> No
     Example:
       verify issue roster.csv --agency S000035000123 --out certificates/
     """
-
-    size = max(file.stat().st_size, 1)
+    size = lines_of(file)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
 
@@ -45,7 +44,7 @@ def issue(file: Path, agency: str | None, out: Path | None, as_json: bool) -> No
         code = agency or await only_agency(house)
         with Progress("issuing", size) as bar:
             outcome = await issue_roster(
-                house, code, file, errand.actor(), lambda read, rows: bar.reach(read, f"{rows} rows")
+                house, code, file, errand.actor(), lambda line, rows: bar.reach(line, f"{rows} rows")
             )
         if out is not None:
             with Progress("printing", max(outcome.issued + outcome.already, 1)) as bar:
@@ -53,7 +52,16 @@ def issue(file: Path, agency: str | None, out: Path | None, as_json: bool) -> No
                 await write_pdfs(house, numbers, out, lambda done: bar.reach(done, f"{done} PDFs"))
         return outcome
 
-    outcome = errand.in_office(go)
+    try:
+        outcome = errand.in_office(go)
+    except KeyboardInterrupt:
+        errand.note(
+            Words(
+                "已中断。请重新运行：已颁发的保留编号。",
+                "Stopped. Run it again: what was issued keeps its number.",
+            )
+        )
+        raise SystemExit(errand.STOPPED) from None
     if as_json:
         errand.put_json(outcome)
     else:

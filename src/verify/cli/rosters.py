@@ -38,22 +38,23 @@ async def issue_roster(
 ) -> Outcome:
     """Issue every row of `path` and write the result file, which has the numbers.
 
-    `advance` is told bytes read and rows done. A run that broke off is taken up by running it again: rows that
-    were issued give their numbers again. Raises Malformed or Invalid for a file that cannot be read at all,
+    `advance` is told the line of the row that is done, of `lines_of(path)`, and how many rows are done. A run that
+    broke off is taken up by running it again: rows that were issued give their numbers again.
+
+    Raises Malformed or Invalid for a file that cannot be read at all,
     BadKey, NotFound (the agency), StoreFailed.
     """
     form = format_of(path)
     result = path.with_name(path.name + SUFFIX)
     counts = {"issued": 0, "already": 0, "failed": 0}
-    read = [0]
     with _written_whole(result) as out:
         writer = csv.writer(out)
         writer.writerow(COLUMNS)
-        async for row in issue_file(house.issuance, agency, _pieces(path, read), form, actor):
+        async for row in issue_file(house.issuance, agency, _pieces(path), form, actor):
             state = state_of(row)
             counts[state] += 1
             writer.writerow(_line(row, state))
-            advance(read[0], sum(counts.values()))
+            advance(row.line, sum(counts.values()))
     return Outcome(str(result), sum(counts.values()), **counts)
 
 
@@ -77,6 +78,12 @@ def format_of(path: Path) -> Format:
     return form
 
 
+def lines_of(path: Path) -> int:
+    """How many lines the file has, 1 at least: how much there is to do. Raises OSError."""
+    with path.open("rb") as file:
+        return max(1, sum(piece.count(b"\n") for piece in iter(lambda: file.read(FILE_PIECE_BYTES), b"")))
+
+
 def state_of(row: RowResult) -> str:
     """`issued`, `already` or `failed`."""
     if row.number is None:
@@ -84,10 +91,9 @@ def state_of(row: RowResult) -> str:
     return "already" if row.already else "issued"
 
 
-async def _pieces(path: Path, read: list[int]) -> AsyncIterator[bytes]:
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(FILE_PIECE_BYTES):
-            read[0] += len(piece)
             yield piece
 
 

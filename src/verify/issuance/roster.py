@@ -235,10 +235,9 @@ class ArrayReader:
         try:
             items = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            what = Words("不是JSON数组。", "This is not a JSON array of requests.")
-            raise Malformed(
-                what, hint=str(error) if isinstance(error, msgspec.DecodeError) else ""
-            ) from error
+            why = str(error) if isinstance(error, msgspec.DecodeError) else "no text, or nested too deep"
+            what = Words(f"不是JSON数组：{why}。", f"This is not a JSON array of requests: {why}.")
+            raise Malformed(what, hint="write [{…}, {…}], or one object on each line (.ndjson)") from error
         return [read_json_row(i, i, bytes(item)) for i, item in enumerate(items, 1)]
 
 

@@ -83,11 +83,13 @@ class OfficeHouse(House, frozen=True):
 
     def probes(self) -> dict[str, Probe]:
         """See `House.probes`; and the key files."""
-        return super().probes() | {"keys": KeysReady(self.settings.keys_dir, self.store, self.office.keys.check)}
+        return super().probes() | {
+            "keys": KeysReady(self.settings.keys_dir, self.store, self.office.keys.check)
+        }
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
-        self.press.close()
+        await self.press.close()
         await self.webhook_post.close()
         await super().close()
 

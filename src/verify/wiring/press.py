@@ -43,9 +43,9 @@ class PressRoom:
         """The card for a phone, PNG. Raises BadDocument."""
         return await self.work(lambda press: render_share(press, sheet))
 
-    def close(self) -> None:
-        """Finish what is under way."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+    async def close(self) -> None:
+        """Finish what is under way. The loop goes on meanwhile: a page that is being signed asks it for the signature."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     def _press(self) -> Press:
         press: Press | None = getattr(self._own, "press", None)

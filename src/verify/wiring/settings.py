@@ -41,10 +41,14 @@ def sqlite_path(url: str) -> Path:
     """The file behind `sqlite:///relative` or `sqlite:////absolute`. Raises BadSettings for another address."""
     if not url.startswith(_SQLITE) or len(url) == len(_SQLITE):
         what = Words(
-            "VERIFY_DATABASE_URL 应为 sqlite:///文件路径。",
-            "VERIFY_DATABASE_URL must be sqlite:///PATH here.",
+            "这不是 SQLite 数据库地址，应为 sqlite:///文件路径。",
+            "This is no address of an SQLite database; that is sqlite:///PATH.",
         )
-        raise BadSettings(what, hint="sqlite:///data/verify.db, or sqlite:////absolute/path")
+        raise BadSettings(
+            what,
+            hint="VERIFY_DATABASE_URL=sqlite:///data/verify.db, or sqlite:////absolute/path;"
+            " a service may use postgresql://USER@HOST/DATABASE as well",
+        )
     return Path(url.removeprefix(_SQLITE))
 
 
