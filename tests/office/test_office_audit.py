@@ -181,7 +181,10 @@ HARMS: dict[str, tuple[Harm, str]] = {
         "filing",
     ),
     "an API key that nobody made": (
-        lambda n: [("insert into credential values ('ffffffffffff', 'operator', null, 'x', zeroblob(32), 1, null, 0, null, null)", ())],
+        lambda n: [
+            ("insert into credential (id, role, name, secret_hash, created_at)"
+             " values ('ffffffffffff', 'operator', 'x', zeroblob(32), 1)", ())
+        ],
         "credential-unknown",
     ),
     "a certificate removed": (
