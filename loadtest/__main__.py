@@ -14,6 +14,7 @@ from loadtest.growth import run_growth, run_workers
 from loadtest.guests import run_hostile
 from loadtest.issuing import run_bulk, run_single
 from loadtest.lookups import run_lookups
+from loadtest.page_view import run_page_view
 from loadtest.papers import run_papers
 from loadtest.results import HERE, Results, Section, show
 from loadtest.run import Run
@@ -41,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
     "storm-postgres-office": partial(run_storm, engine="postgres", apart=True),
     "start": run_start,
     "papers": run_papers,
+    "page-view": run_page_view,
 }
 
 
