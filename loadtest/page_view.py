@@ -90,7 +90,7 @@ def _fresh(browser: Any, address: str) -> View:
 
 
 def _median(views: list[View], field: str) -> float:
-    return statistics.median(getattr(view, field) for view in views)
+    return float(statistics.median(getattr(view, field) for view in views))
 
 
 @contextmanager

@@ -173,7 +173,8 @@ def test_the_demonstration_shows_every_fate_and_leaves_only_documents(bare: Shel
     shown = bare("demo", "--no-serve", "--rows", "20", "--out", str(bare.folder / "pdf")).output
     for word in ("valid", "revoked", "suspended", "copy 2", "replaced", "vk_", "curl"):
         assert word in shown
-    assert shown.count("http://127.0.0.1:8000/V/") == 7
+    assert shown.count("http://127.0.0.1:8000/V/") == 14, "with their codes, and once more at the end"
+    assert "/holder  sign in: " in shown
     assert len(list((bare.folder / "pdf").glob("*.pdf"))) == 7
     assert [path.name for path in bare.folder.iterdir()] == ["pdf"]
     folder = Path(next(word for word in shown.split() if "verify-demo-" in word))

@@ -51,6 +51,7 @@ class Shown(msgspec.Struct, frozen=True):
     what: Words
     number: str
     name: str
+    id_number: str
     url: str
     qr: str
     pdf: str
@@ -128,6 +129,7 @@ async def furnish(settings: Settings, folder: Path, rows: int, out: Path) -> Set
         for one in shown:
             _show(one, out)
         _, bearer = await house.office.credentials.create("demo", agency=SKILL, actor="demo")
+        _tell_pages(settings.public_url, out, shown)
         _tell_call(settings.public_url, bearer, shown[0])
         return settings
     finally:
@@ -231,7 +233,8 @@ async def _change(house: OfficeHouse, numbers: list[str], out: Path) -> list[Sho
 async def _shown(house: OfficeHouse, number: str, what: Words) -> Shown:
     sheet = await house.views.sheet_for(number, Caller("demo", Acting.OPERATOR))
     url = f"{house.settings.public_url}/V/{sheet.scan_code}"
-    return Shown(what, number, sheet.name, url, sheet.qr_content, paper_name(sheet.number, sheet.copy_number))
+    pdf = paper_name(sheet.number, sheet.copy_number)
+    return Shown(what, number, sheet.name, sheet.id_number, url, sheet.qr_content, pdf)
 
 
 def _show(one: Shown, out: Path) -> None:
@@ -240,6 +243,18 @@ def _show(one: Shown, out: Path) -> None:
     click.echo(f"  {one.url}")
     click.echo(f"  {out / one.pdf}")
     click.echo(render_qr_terminal(one.qr, colour=sys.stdout.isatty()))
+
+
+def _tell_pages(url: str, out: Path, shown: list[Shown]) -> None:
+    """What there is to look at, once more without the codes, which have scrolled away by now."""
+    one = shown[0]
+    click.echo()
+    click.echo("Look:")
+    for each in shown:
+        click.echo(f"  {each.url}  {each.what.en}")
+    click.echo(f"  {url}/  search: {one.number} {one.name}; or check {out / one.pdf}")
+    click.echo(f"  {url}/holder  sign in: {one.number} {one.name} {one.id_number}")
+    click.echo(f"  {url}/agencies, {url}/reports, {url}/imitations")
 
 
 def _tell_call(url: str, bearer: str, one: Shown) -> None:
@@ -253,6 +268,11 @@ def _tell_call(url: str, bearer: str, one: Shown) -> None:
     click.echo(
         f"  curl -s -H 'Authorization: Bearer {bearer}' -H 'Idempotency-Key: demo-1' -H 'Content-Type: application/json'"
         f" -d '{_sample()}' {url}/api/v1/certificates"
+    )
+    click.echo("Suspend the valid one, and reload its page:")
+    click.echo(
+        f"  curl -s -H 'Authorization: Bearer {bearer}' -H 'Content-Type: application/json'"
+        f' -d \'{{"reason":"UNDER_REVIEW"}}\' {url}/api/v1/certificates/{one.number}/suspension'
     )
     click.echo()
 
