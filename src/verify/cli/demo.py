@@ -6,12 +6,14 @@ import csv
 import datetime as dt
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 
 import click
 import msgspec
@@ -105,10 +107,16 @@ def demo(port: int, rows: int, out: Path, serve: bool) -> None:
 def throw_away() -> Iterator[Path]:
     """A directory that is gone afterwards, however the command ends."""
     folder = Path(tempfile.mkdtemp(prefix="verify-demo-"))
+    before = signal.signal(signal.SIGTERM, _end)  # as Ctrl-C: the keys in there must not outlive the process
     try:
         yield folder
     finally:
+        signal.signal(signal.SIGTERM, before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 async def furnish(settings: Settings, folder: Path, rows: int, out: Path) -> Settings:
