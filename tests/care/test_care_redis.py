@@ -98,6 +98,7 @@ def test_a_restored_register_is_shown_whatever_redis_remembers(
     assert [node(one) for one in numbers] == [("revoked", 1)] * 2
 
 
+@pytest.mark.long
 def test_a_seal_without_the_history_shows_the_abandoned_future(
     bare: Shell, care_server: servers.Postgres, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,7 +134,14 @@ def test_a_public_node_runs_without_a_single_signing_key(shell: Shell) -> None:
         assert (status, json.loads(body)["verdict"]) == (200, "valid")
 
 
-@pytest.mark.parametrize(("workers", "named", "most"), [(1, "", 8), (4, "", 8), (4, "8", 4)])
+@pytest.mark.parametrize(
+    ("workers", "named", "most"),
+    [
+        pytest.param(1, "", 8, marks=pytest.mark.long),
+        (4, "", 8),
+        pytest.param(4, "8", 4, marks=pytest.mark.long),
+    ],
+)
 def test_workers_share_a_budget_without_being_told_by_hand(
     shell: Shell, workers: int, named: str, most: int
 ) -> None:

@@ -194,7 +194,13 @@ def test_the_qualification_page_has_its_own_title_wording_and_address(press: Pre
     assert "职业技能等级" not in text and "jndj" not in text and "pjjg" not in text
 
 
-@pytest.mark.parametrize("sheet", FORMS, ids=FORM_IDS)
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        pytest.param(sheet, id=name, marks=() if name.endswith("longest") else pytest.mark.long)
+        for sheet, name in zip(FORMS, FORM_IDS, strict=True)
+    ],
+)
 def test_the_code_on_the_page_is_read_by_two_decoders(press: Press, sheet: Sheet, tmp_path: Path) -> None:
     page = page_picture(press.render_pdf(sheet), tmp_path)
     assert codes(page) == [CONTENT]

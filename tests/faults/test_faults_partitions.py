@@ -16,6 +16,7 @@ from faults_run import Run, judge
 pytestmark = pytest.mark.xdist_group("faults")
 
 
+@pytest.mark.long
 async def test_every_promise_holds_while_acknowledgements_are_dropped_and_redis_is_cut_off(
     tmp_path: Path, network: Network
 ) -> None:

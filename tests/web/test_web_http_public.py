@@ -138,7 +138,9 @@ def test_the_three_forms_of_a_check_report_every_check_by_name(server: Server) -
         outcomes = {check["name"]: check["outcome"] for check in told.json()["checks"]}
         skipped = {name for name, outcome in outcomes.items() if outcome != "passed"}
         assert told.json()["verdict"] == "valid" and skipped <= {"face-matches"}, told.text
-        assert (outcomes.get("face-matches") == "skipped") == (told is photo)  # no file proves what a picture shows
+        assert (outcomes.get("face-matches") == "skipped") == (
+            told is photo
+        )  # no file proves what a picture shows
     assert {c["name"]: c["outcome"] for c in nothing.json()["checks"]}["readable"] == "failed"
     assert page.status_code == 200 and HOLDER in page.text
 

@@ -23,6 +23,12 @@ MARGIN_S = 0.5
 """Waited beyond the lease: clocks of two machines do not run at quite one speed."""
 STOP_S = 30.0
 PROMOTE_S = 60
+RETRY_MS = 100
+"""How often a standby that receives nothing looks again at the log it has."""
+READ_APPLIED = """
+select pg_last_wal_replay_lsn(), coalesce(pg_last_wal_receive_lsn(), '0/0'),
+       exists (select from pg_stat_activity where backend_type = 'startup' and wait_event = 'RecoveryRetrieveRetryInterval')
+"""
 
 _ONE_NAME = re.compile(r'(?:FIRST\s+1\s*\(\s*)?("[^"*]+"|[A-Za-z_][\w-]*)\s*\)?', re.IGNORECASE)
 _BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
@@ -130,7 +136,7 @@ async def promote(
         tell(Words("停止接收旧主库的日志。", "The standby stops receiving from the old primary."))
         await _stop_receiving(standby)
         # What was received is applied before the lease is read: it may hold a longer one.
-        await _until(standby, "select pg_last_wal_replay_lsn() >= coalesce(pg_last_wal_receive_lsn(), '0/0')")
+        await _applied(standby)
         lease_ms = await standby.fetchval("select lease_ms from heartbeat where id = 1")
         if not lease_ms and not certainly_dead:
             await _receive_again(standby, before)
@@ -168,14 +174,35 @@ async def _stop_receiving(standby: Any) -> None:
     """A standby that neither receives nor restores confirms nothing."""
     await standby.execute("alter system set primary_conninfo = ''")
     await standby.execute("alter system set restore_command = ''")
+    await standby.execute(f"alter system set wal_retrieve_retry_interval = {RETRY_MS}")
     await standby.execute("select pg_reload_conf()")
     await _until(standby, "select not exists (select from pg_stat_wal_receiver)")
+
+
+async def _applied(standby: Any) -> None:
+    """Wait until everything received is applied, up to the beginning of a record that did not come whole: nobody
+    was told that it was kept. Raises NotReady."""
+    end, last, since = time.monotonic() + STOP_S, None, time.monotonic()
+    while True:
+        replayed, received, idle = await standby.fetchrow(READ_APPLIED)
+        now = time.monotonic()
+        if replayed != last or not idle:
+            last, since = replayed, now
+        if replayed >= received or now - since > 10 * RETRY_MS / 1000:
+            return
+        if now > end:
+            what = Words(
+                "备库未按时应用已收到的日志。", "The standby did not apply in time what it had received."
+            )
+            raise NotReady(what, hint="look at the standby's log, then: verify recover promote")
+        await asyncio.sleep(RETRY_MS / 1000)
 
 
 async def _received_settings(standby: Any) -> list[tuple[str, str]]:
     """`ALTER SYSTEM` writes where `pg_basebackup -R` wrote: what stood there must be put back by value."""
     rows = await standby.fetch(
-        "select name, setting from pg_settings where name in ('primary_conninfo', 'restore_command')"
+        "select name, setting from pg_settings "
+        "where name in ('primary_conninfo', 'restore_command', 'wal_retrieve_retry_interval')"
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -193,6 +220,7 @@ async def _receive_again(standby: Any, before: list[tuple[str, str]]) -> None:
 async def _alone_now(primary: Any) -> None:
     """Settings of the old pair end; the first write of the new primary says that there is no standby."""
     await primary.execute("alter system set synchronous_standby_names = ''")
+    await primary.execute("alter system reset wal_retrieve_retry_interval")
     await primary.execute("select pg_reload_conf()")
     await _until(primary, "select current_setting('synchronous_standby_names') = ''")
     await primary.execute("update heartbeat set lease_ms = 0 where id = 1")

@@ -164,7 +164,7 @@ async def _renew_papers(house: Opening[House], opening: Derived[OfficeHouse]) ->
         try:
             await archive.work()
             running = False
-        except Exception as error:  # one file that cannot be dealt with must not end the renewal of all others
+        except Exception as error:  # one bad file must not end the renewal of all others
             log.error("the renewal of kept files stumbled", kind=type(error).__qualname__)
             await asyncio.sleep(60)
 

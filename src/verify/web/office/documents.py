@@ -76,14 +76,14 @@ class ShortWay:
     def __init__(self, half: OfficeHalf, rest: App) -> None:
         """`rest` answers everything else."""
         self._half = half
-        self._rest = rest
+        self.rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises what `admit` and `Papers.pdf` raise: the front makes problems of them."""
         path = scope.get("path", "")
         found = _PDF.fullmatch(path) if scope["type"] == "http" and scope["method"] == "GET" else None
         if found is None or scope["query_string"]:
-            await self._rest(scope, receive, send)
+            await self.rest(scope, receive, send)
             return
         asked = await admit(self._half, scope)
         paper = await asked.desk.papers.pdf(found[1], asked.caller)
