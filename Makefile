@@ -17,7 +17,7 @@ demo: $(VENV)/.run  ## issue a sample roster and serve it on http://127.0.0.1:80
 	@PORT=$(PORT) ROWS=$(ROWS) $(BIN)/verify demo
 
 test: $(VENV)/.test  ## everything: types, lint, import contracts, tests on real parts
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -ra
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup -ra
 
 faults: $(VENV)/.test  ## every fault schedule, each for FAULTS_SPAN_S seconds of traffic
 	@FAULTS_SPAN_S=$(FAULTS_SPAN_S) $(BIN)/python -m pytest tests/faults -m "long or not long" -ra -s

@@ -195,6 +195,7 @@ class Believing(Fence):
         self.guarded = guard.lease_ms > 0
 
 
+@pytest.mark.long
 async def test_the_drill_catches_nodes_that_go_on_believing_the_old_primary(tmp_path: Path) -> None:
     async with open_drill(tmp_path, Believing) as (drill, _):
         await promote(drill.pair.dsn_b)

@@ -32,6 +32,7 @@ async def test_every_promise_holds_on_three_nodes_through_the_worst_faults(tmp_p
         await judge(Run(three, 1), SHORT_NETWORKED)
 
 
+@pytest.mark.long
 async def test_every_promise_holds_for_two_workers_on_one_file_that_are_killed(tmp_path: Path) -> None:
     async with cluster(tmp_path, engine="sqlite") as one:
         await judge(Run(one, 2), SHORT_EMBEDDED)

@@ -24,7 +24,7 @@ def quick() -> Iterator[Run]:
         yield Run(Path(work), quick=True, stack=stack)
 
 
-SHORT = ("lookups-sqlite",)
+SHORT = ("start",)
 """What runs with every gate; the rest takes minutes and runs with `make long`."""
 
 

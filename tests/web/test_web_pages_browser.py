@@ -113,7 +113,7 @@ def test_no_page_breaks_the_policy_or_asks_another_host(browser: Browser, site: 
     assert all(url.startswith(site) for url in requests)
 
 
-@pytest.mark.parametrize("width", [1200, 360, 180])
+@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.long), 360, 180])
 def test_nothing_sticks_out_even_at_twice_the_size_on_a_small_phone(
     browser: Browser, site: str, width: int
 ) -> None:
@@ -138,7 +138,7 @@ def test_everything_to_touch_is_44_pixels_or_more(browser: Browser, site: str) -
     assert found == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_text_as_painted_reaches_wcag_aa(browser: Browser, site: str, scheme: str) -> None:
     page = open_page(browser, viewport=SMALL, color_scheme=scheme)
     found = {}
