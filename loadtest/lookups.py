@@ -10,7 +10,7 @@ import msgspec
 from loadtest.checking import check_against_register, sample
 from loadtest.client import Answer, connect, get, post
 from loadtest.floor import Constant
-from loadtest.generators import Pair, Steady, alternate, per_core_second, rate_of, run_h2load
+from loadtest.generators import Pair, Steady, alternate, per_core_second, rate_of, run_h2load, run_wrk
 from loadtest.installation import SIGNED, Site
 from loadtest.plots import Bars, Lines
 from loadtest.results import Section
@@ -54,7 +54,8 @@ def run_lookups(run: Run, engine: str = "sqlite") -> Section:
     section = Section(
         f"lookups-{engine}",
         f"Look-ups, {site.engine}, {site.count:,} certificates, one worker",
-        "Every answer includes the fresh look at the ledger head. The floor is a bare ASGI application on granian "
+        "Every answer includes the fresh look at the ledger head; memory is warm, as in a node that has "
+        "served for a while. The floor is a bare ASGI application on granian "
         "that sends a constant body of the same size with a content type; *same headers* sends "
         "the product's whole header list too. Ratios are medians over rounds in turn.",
     )
@@ -87,6 +88,7 @@ def _measure(run: Run, site: Site, service: Service, kind: Kind, section: Sectio
         targets = stack.enter_context(run.targets(lines))
         others = {"bare ASGI": bare, "bare ASGI, same headers": dressed, "nginx static file": static}
         named = {"product": service} | {name: one for name, one in others.items() if one is not None}
+        run_wrk(service, targets, run.warm_s, accept=kind.accept)
         run.quiet()
         peaks = alternate(
             list(named.values()), targets, rounds=run.rounds, seconds=run.round_s, accept=kind.accept

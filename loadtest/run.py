@@ -23,6 +23,8 @@ class Run:
         self.quick = quick
         self.rounds = 1 if quick else 3
         self.round_s = 1.0 if quick else 3.0
+        self.warm_s = 1.0 if quick else 6.0
+        """How long a node is asked before it is measured."""
         self.steady_s = 1.0 if quick else 4.0
         self.samples = 10 if quick else 300
         self.many = 2_000 if quick else 100_000

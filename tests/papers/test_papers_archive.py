@@ -146,6 +146,7 @@ def assert_others_read(path: Path) -> None:
     assert subprocess.run(["qpdf", "--check", path], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.long
 async def test_it_is_renewed_after_five_years_whatever_its_certificates_say(world: Past) -> None:
     number = world.numbers[0]
     await world.pdf(number)

@@ -50,6 +50,10 @@ class Sqlite:
         return {name: await self.sql(f"select * from {name}") for (name,) in names}
 
 
+_empty: dict[str, str] = {}
+"""The database to copy, by server."""
+
+
 class Postgres:
     """A database of its own on a running server."""
 
@@ -61,10 +65,17 @@ class Postgres:
         self.dsn = server_dsn.replace("/postgres?", f"/{self.name}?")
 
     async def create(self) -> None:
+        """A copy of an empty register, which is made once for each server."""
+        if self.server_dsn not in _empty:
+            _empty[self.server_dsn] = f"empty_{uuid.uuid4().hex[:12]}"
+            await self._run(f"create database {_empty[self.server_dsn]}")
+            await migrate_postgres(self.server_dsn.replace("/postgres?", f"/{_empty[self.server_dsn]}?"))
+        await self._run(f"create database {self.name} template {_empty[self.server_dsn]}")
+
+    async def _run(self, text: str) -> None:
         connection = await asyncpg.connect(self.server_dsn)
-        await connection.execute(f"create database {self.name}")
+        await connection.execute(text)
         await connection.close()
-        await migrate_postgres(self.dsn)
 
     async def open(self) -> Store:
         return await open_postgres(self.dsn)

@@ -243,7 +243,7 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(browser: Browser, served:
 
 
 @pytest.mark.skipif(AXE is None, reason="axe-core is not installed: accessibility was not checked by it")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_nothing_at_wcag_2_2_aa(browser: Browser, served: Server, scheme: str) -> None:
     page = open_page(browser, served, color_scheme=scheme, bypass_csp=True)
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -134,6 +134,7 @@ def networked(server: servers.Postgres, tmp_path: Path) -> tuple[Installation, s
     return install(tmp_path, count=1, database_url=dsn), dsn
 
 
+@pytest.mark.long
 def test_a_database_whose_clock_is_another_is_told(networked: tuple[Installation, str]) -> None:
     made, dsn = networked
     with serving(made) as running, running.client() as client:

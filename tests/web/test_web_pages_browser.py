@@ -113,7 +113,9 @@ def test_no_page_breaks_the_policy_or_asks_another_host(browser: Browser, site: 
     assert all(url.startswith(site) for url in requests)
 
 
-@pytest.mark.parametrize("width", [pytest.param(1200, marks=pytest.mark.long), 360, 180])
+@pytest.mark.parametrize(
+    "width", [pytest.param(1200, marks=pytest.mark.long), pytest.param(360, marks=pytest.mark.long), 180]
+)
 def test_nothing_sticks_out_even_at_twice_the_size_on_a_small_phone(
     browser: Browser, site: str, width: int
 ) -> None:
