@@ -14,6 +14,8 @@ SERVER_CORE = 0
 LOAD_CORE = 1
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = (
+    "uvicorn",
+    "httptools",
     "granian",
     "litestar",
     "apsw",
