@@ -57,7 +57,7 @@ class Counting:
                 self.statements += isinstance(step, Run)
                 step = steps.send((yield step))
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value  # type: ignore[no-any-return]  # StopIteration.value is untyped in typeshed
 
     async def write(self, program: Callable[[], Program[T]]) -> T:
         return await self.store.write(program)
